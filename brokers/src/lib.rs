@@ -1,0 +1,1 @@
+//! Local MQTT brokers with controlled TLS, certificates and a wire tap.

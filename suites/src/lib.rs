@@ -1,0 +1,1 @@
+//! Client and broker profiles, suites of cells, ClientHello decoding and snapshots.
