@@ -1,0 +1,192 @@
+//! Names of TLS code points, both ways: what a file says into numbers, and numbers into what a
+//! person reads. Cipher suites come from the IANA table in `tls-parser`; its groups and alerts
+//! carry names of its own making, so the registry's names for those stand here.
+
+use crate::file::nearest;
+use tls_parser::TlsCipherSuite;
+use wire::tls::{AlertDescription, CipherSuite, NamedGroup};
+
+/// A name that the registry does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {kind} {name:?}{}", hint(.nearest.as_deref()))]
+pub struct UnknownName {
+    /// `cipher suite` or `group`.
+    pub kind: &'static str,
+    /// The name as given.
+    pub name: String,
+    /// The nearest real name, if one is near.
+    pub nearest: Option<String>,
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// The suite with this IANA name, or with this value as `0x` and up to four hexadecimal digits.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest real name. Any number is accepted: what nobody has assigned
+/// may be just what a test wants to offer.
+pub fn cipher_suite(text: &str) -> Result<CipherSuite, UnknownName> {
+    if let Some(value) = hex(text) {
+        return Ok(CipherSuite(value));
+    }
+    TlsCipherSuite::from_name(text).map(|suite| CipherSuite(suite.id.0)).ok_or_else(|| {
+        let known = (0..=u16::MAX).filter_map(TlsCipherSuite::from_id).map(|suite| suite.name);
+        unknown("cipher suite", text, known)
+    })
+}
+
+/// The suite's IANA name.
+#[must_use]
+pub fn cipher_suite_name(suite: CipherSuite) -> Option<&'static str> {
+    match suite {
+        CipherSuite::RENEGOTIATION_INFO_SCSV => Some("TLS_EMPTY_RENEGOTIATION_INFO_SCSV"),
+        CipherSuite::FALLBACK_SCSV => Some("TLS_FALLBACK_SCSV"),
+        CipherSuite(id) => TlsCipherSuite::from_id(id).map(|suite| suite.name),
+    }
+}
+
+/// The group with this IANA name, or with this value as `0x` and up to four hexadecimal digits.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest real name.
+pub fn group(text: &str) -> Result<NamedGroup, UnknownName> {
+    if let Some(value) = hex(text) {
+        return Ok(NamedGroup(value));
+    }
+    GROUPS
+        .iter()
+        .find(|(_, name)| *name == text)
+        .map(|(value, _)| NamedGroup(*value))
+        .ok_or_else(|| unknown("group", text, GROUPS.iter().map(|(_, name)| *name)))
+}
+
+/// The group's IANA name.
+#[must_use]
+pub fn group_name(group: NamedGroup) -> Option<&'static str> {
+    GROUPS.iter().find(|(value, _)| *value == group.0).map(|(_, name)| *name)
+}
+
+/// The alert's name as in RFC 8446 6 and the IANA registry.
+#[must_use]
+pub fn alert_name(alert: AlertDescription) -> Option<&'static str> {
+    ALERTS.iter().find(|(value, _)| *value == alert.0).map(|(_, name)| *name)
+}
+
+fn hex(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> UnknownName {
+    UnknownName { kind, name: name.to_owned(), nearest: nearest(name, known).map(str::to_owned) }
+}
+
+/// IANA "TLS Supported Groups", those that a library the rig knows can offer.
+const GROUPS: [(u16, &str); 27] = [
+    (18, "secp192k1"),
+    (19, "secp192r1"),
+    (20, "secp224k1"),
+    (21, "secp224r1"),
+    (22, "secp256k1"),
+    (23, "secp256r1"),
+    (24, "secp384r1"),
+    (25, "secp521r1"),
+    (26, "brainpoolP256r1"),
+    (27, "brainpoolP384r1"),
+    (28, "brainpoolP512r1"),
+    (29, "x25519"),
+    (30, "x448"),
+    (31, "brainpoolP256r1tls13"),
+    (32, "brainpoolP384r1tls13"),
+    (33, "brainpoolP512r1tls13"),
+    (256, "ffdhe2048"),
+    (257, "ffdhe3072"),
+    (258, "ffdhe4096"),
+    (259, "ffdhe6144"),
+    (260, "ffdhe8192"),
+    (512, "MLKEM512"),
+    (513, "MLKEM768"),
+    (514, "MLKEM1024"),
+    (4587, "SecP256r1MLKEM768"),
+    (4588, "X25519MLKEM768"),
+    (4589, "SecP384r1MLKEM1024"),
+];
+
+/// IANA "TLS Alerts".
+const ALERTS: [(u8, &str); 34] = [
+    (0, "close_notify"),
+    (10, "unexpected_message"),
+    (20, "bad_record_mac"),
+    (21, "decryption_failed"),
+    (22, "record_overflow"),
+    (30, "decompression_failure"),
+    (40, "handshake_failure"),
+    (41, "no_certificate"),
+    (42, "bad_certificate"),
+    (43, "unsupported_certificate"),
+    (44, "certificate_revoked"),
+    (45, "certificate_expired"),
+    (46, "certificate_unknown"),
+    (47, "illegal_parameter"),
+    (48, "unknown_ca"),
+    (49, "access_denied"),
+    (50, "decode_error"),
+    (51, "decrypt_error"),
+    (60, "export_restriction"),
+    (70, "protocol_version"),
+    (71, "insufficient_security"),
+    (80, "internal_error"),
+    (86, "inappropriate_fallback"),
+    (90, "user_canceled"),
+    (100, "no_renegotiation"),
+    (109, "missing_extension"),
+    (110, "unsupported_extension"),
+    (111, "certificate_unobtainable"),
+    (112, "unrecognized_name"),
+    (113, "bad_certificate_status_response"),
+    (114, "bad_certificate_hash_value"),
+    (115, "unknown_psk_identity"),
+    (116, "certificate_required"),
+    (120, "no_application_protocol"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_go_both_ways() {
+        let suite = cipher_suite("TLS_RSA_WITH_AES_256_CBC_SHA256").unwrap();
+        assert_eq!(suite, CipherSuite(0x003d));
+        assert_eq!(cipher_suite_name(suite), Some("TLS_RSA_WITH_AES_256_CBC_SHA256"));
+        assert_eq!(cipher_suite("0xFADE").unwrap(), CipherSuite(0xfade));
+        assert_eq!(
+            cipher_suite_name(CipherSuite(0x00ff)),
+            Some("TLS_EMPTY_RENEGOTIATION_INFO_SCSV")
+        );
+    }
+
+    #[test]
+    fn a_mistyped_suite_gets_the_nearest() {
+        let error = cipher_suite("TLS_RSA_WITH_AES_256_CBC_SHA265").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no cipher suite \"TLS_RSA_WITH_AES_256_CBC_SHA265\"; \
+             did you mean \"TLS_RSA_WITH_AES_256_CBC_SHA256\"?"
+        );
+    }
+
+    #[test]
+    fn groups_and_alerts_have_the_registrys_names() {
+        assert_eq!(group("secp384r1").unwrap(), NamedGroup(24));
+        assert_eq!(group_name(NamedGroup(29)), Some("x25519"));
+        assert_eq!(group("secp385r1").unwrap_err().nearest.as_deref(), Some("secp384r1"));
+        assert_eq!(alert_name(AlertDescription::HANDSHAKE_FAILURE), Some("handshake_failure"));
+        assert_eq!(alert_name(AlertDescription(255)), None);
+    }
+}
