@@ -1,1 +1,20 @@
-//! Transcript, outcome and diagnosis of a cell, and the record of a run.
+//! What a cell means, and what a run leaves behind.
+//!
+//! ```text
+//! transcript --judge--> outcome --+--diagnosis--> one sentence, evidence, fix
+//!                                 |
+//!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
+//! ```
+//!
+//! Nothing here opens a device or a socket. [`judge`] and [`diagnosis`] are pure: a transcript that
+//! was kept can be judged again.
+
+pub mod diagnosis;
+pub mod judge;
+pub mod record;
+pub mod transcript;
+
+pub use diagnosis::{Cause, Diagnosis, diagnose};
+pub use judge::judge;
+pub use record::{CellRecord, Run, RunFolder, Verdict};
+pub use transcript::{Seen, Transcript};

@@ -1,0 +1,292 @@
+//! A run's folder: the one record from which every report is made.
+//!
+//! ```text
+//! <run>/run.json                      what was to be run, on what; rewritten once at the end
+//! <run>/cells.jsonl                   one line for each finished cell, written as it finishes
+//! <run>/cells/<client>/<broker>/      device.log and transcript.jsonl of one cell
+//! ```
+//!
+//! A line is written with one call, so a run that is killed leaves whole lines and at most one torn
+//! one, which [`read_cells`] leaves out.
+
+use crate::diagnosis::Diagnosis;
+use crate::transcript::Transcript;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use suites::cell::{BuildName, CellId, ClientName};
+use suites::outcome::Outcome;
+use suites::snapshot::Change;
+use wire::message::ClockUnit;
+
+/// Version of the layout of `run.json` and of the lines of `cells.jsonl`.
+pub const SCHEMA: u32 = 1;
+
+/// `run.json`: the frame around the cells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA`] of the rig that wrote it.
+    pub schema: u32,
+    /// The run's name: time of its start, and a random tail.
+    pub id: String,
+    /// When it started, RFC 3339, UTC.
+    pub started: String,
+    /// When it ended; missing if it was killed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished: Option<String>,
+    /// Whether a person interrupted it.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// Version of the rig.
+    pub rig: String,
+    /// The suites asked for.
+    pub suites: Vec<String>,
+    /// The board that the cells ran on.
+    pub board: BoardName,
+    /// Seed of the clients' random numbers.
+    pub seed: u64,
+    /// Every cell that was to be run, in order.
+    pub plan: Vec<CellId>,
+}
+
+/// Which board, and of which kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardName {
+    /// Its name on this bench.
+    pub name: String,
+    /// Its kind; every result says it, because emulated is not silicon.
+    pub kind: String,
+}
+
+/// One line of `cells.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// The cell's identity.
+    pub cell: CellId,
+    /// The board it ran on.
+    pub board: BoardName,
+    /// The client's build.
+    pub build: BuildName,
+    /// The client.
+    pub client: ClientName,
+    /// The broker profile.
+    pub broker: String,
+    /// How the outcome compares with what was expected.
+    pub verdict: Verdict,
+    /// How it differs from the snapshot; empty unless the verdict is `changed`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub changes: Vec<Change>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why; missing where there is nothing to explain about the client.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub diagnosis: Option<Diagnosis>,
+    /// What the rig itself has to say: why a cell was skipped, or what broke.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+    /// What the client offered; missing if it sent no ClientHello.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_hello: Option<HelloRecord>,
+    /// How long the client needed; missing if it came to no result.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latency>,
+    /// Most heap bytes in use at one time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub heap_peak_bytes: Option<u64>,
+    /// Most stack bytes in use, where the board can tell.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stack_peak_bytes: Option<u64>,
+}
+
+/// How an outcome compares with what was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As the snapshot says.
+    Match,
+    /// Not as the snapshot says.
+    Changed,
+    /// There is no snapshot of this cell yet.
+    New,
+    /// Not as the prediction says.
+    Surprise,
+    /// The build cannot do what the profile asks.
+    Unsupported,
+    /// Not run, for a stated reason.
+    Skipped,
+    /// Something of the rig's broke.
+    Fault,
+}
+
+/// The ClientHello of a cell, decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloRecord {
+    /// The record as sent, in hexadecimal.
+    pub record_hex: String,
+    /// Versions offered: the highest, or the list of supported_versions.
+    pub versions: Vec<String>,
+    /// The cipher suite list, markers included.
+    pub suites: Vec<String>,
+    /// Extension types in the order sent, by name.
+    pub extensions: Vec<String>,
+    /// The server_name, if one is sent.
+    pub sni: Option<String>,
+}
+
+/// How long the client needed, by phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// What `total`, `compute` and `wait` count.
+    pub unit: ClockUnit,
+    /// Computing time of all phases.
+    pub total: u64,
+    /// Host time from the start command to the result, in nanoseconds.
+    pub wall_ns: u64,
+    /// One by one, in order.
+    pub phases: Vec<PhaseLatency>,
+}
+
+/// How long one phase took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseLatency {
+    /// The phase.
+    pub name: String,
+    /// What the client computed, in the unit of [`Latency`].
+    pub compute: u64,
+    /// What the client spent in the link, in the unit of [`Latency`].
+    pub wait: u64,
+}
+
+/// A run's folder that is being written.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    cells: File,
+}
+
+/// Why a run's folder cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {path}: {source}", path = path.display())]
+pub struct RecordError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.to_owned();
+    move |source| RecordError { what, path, source }
+}
+
+impl RunFolder {
+    /// Creates the folder, or opens the one of a run to be continued, and writes `run.json`.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the file.
+    pub fn open(path: &Path, run: &Run) -> Result<Self, RecordError> {
+        std::fs::create_dir_all(path).map_err(failed("create", path))?;
+        let file = path.join("cells.jsonl");
+        let mut options = OpenOptions::new();
+        let mut cells = options
+            .create(true)
+            .append(true)
+            .read(true)
+            .open(&file)
+            .map_err(failed("open", &file))?;
+        end_torn_line(&mut cells).map_err(failed("repair", &file))?;
+        let folder = Self { path: path.to_owned(), cells };
+        folder.write_run(run)?;
+        Ok(folder)
+    }
+
+    /// The folder's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces `run.json`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the file.
+    pub fn write_run(&self, run: &Run) -> Result<(), RecordError> {
+        let path = self.path.join("run.json");
+        let text = serde_json::to_vec_pretty(run).map_err(io::Error::other);
+        let fresh = self.path.join("run.json.tmp");
+        text.and_then(|text| std::fs::write(&fresh, text))
+            .and_then(|()| std::fs::rename(&fresh, &path))
+            .map_err(failed("write", &path))
+    }
+
+    /// Writes the files of one cell, then its line. The line comes last: whoever sees it finds the
+    /// files.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the file.
+    pub fn append(
+        &mut self,
+        cell: &CellRecord,
+        transcript: &Transcript,
+    ) -> Result<(), RecordError> {
+        let folder = self.cell_folder(&cell.cell);
+        std::fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        let log = folder.join("device.log");
+        std::fs::write(&log, transcript.device_log()).map_err(failed("write", &log))?;
+        let entries = folder.join("transcript.jsonl");
+        let text = transcript.to_jsonl().map_err(io::Error::other);
+        text.and_then(|text| std::fs::write(&entries, text)).map_err(failed("write", &entries))?;
+        let line = self.path.join("cells.jsonl");
+        let text = serde_json::to_vec(cell).map_err(io::Error::other);
+        text.and_then(|mut text| {
+            text.push(b'\n');
+            self.cells.write_all(&text)
+        })
+        .map_err(failed("write", &line))
+    }
+
+    /// The folder of one cell's files.
+    #[must_use]
+    pub fn cell_folder(&self, cell: &CellId) -> PathBuf {
+        self.path.join("cells").join(cell.client.to_string()).join(&cell.broker)
+    }
+}
+
+/// A line that a killed run left torn must not swallow the next one.
+fn end_torn_line(cells: &mut File) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    if cells.seek(SeekFrom::End(0))? == 0 {
+        return Ok(());
+    }
+    cells.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    cells.read_exact(&mut last)?;
+    if last != *b"\n" { cells.write_all(b"\n") } else { Ok(()) }
+}
+
+/// Reads `run.json` of a run's folder.
+///
+/// # Errors
+/// [`RecordError`] names the file.
+pub fn read_run(folder: &Path) -> Result<Run, RecordError> {
+    let path = folder.join("run.json");
+    let text = std::fs::read(&path).map_err(failed("read", &path))?;
+    serde_json::from_slice(&text).map_err(|error| failed("read", &path)(io::Error::other(error)))
+}
+
+/// Reads the finished cells of a run's folder in the order in which they finished. Lines that are
+/// torn are left out; where a cell stands twice, the later line holds.
+///
+/// # Errors
+/// [`RecordError`] names the file.
+pub fn read_cells(folder: &Path) -> Result<Vec<CellRecord>, RecordError> {
+    let path = folder.join("cells.jsonl");
+    let text = std::fs::read(&path).map_err(failed("read", &path))?;
+    let mut cells: Vec<CellRecord> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let Ok(cell) = serde_json::from_slice::<CellRecord>(line) else { continue };
+        cells.retain(|earlier| earlier.cell != cell.cell);
+        cells.push(cell);
+    }
+    Ok(cells)
+}

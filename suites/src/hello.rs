@@ -1,0 +1,152 @@
+//! ClientHello and ServerHello, decoded as far as compatibility depends on them.
+//!
+//! `tls-parser` does the parsing; this module keeps what the rest of the rig reasons about, with
+//! the code points of `wire` and in the order in which they stood on the wire.
+
+use serde::{Deserialize, Serialize};
+use tls_parser::{TlsExtension, TlsExtensionType, TlsMessageHandshake};
+use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+/// What a client offers, RFC 5246 7.4.1.2 and RFC 8446 4.1.2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// `legacy_version`: for TLS 1.2 and older the highest version the client speaks.
+    pub version: ProtocolVersion,
+    /// Length of the session ID; not 0 if the client wants to resume a session.
+    pub session_id_bytes: u8,
+    /// The cipher suite list as sent, markers such as 0x00ff included.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Extension types in the order sent.
+    pub extensions: Vec<u16>,
+    /// server_name, RFC 6066 section 3; bytes that are no text are replaced.
+    pub server_name: Option<String>,
+    /// supported_groups, RFC 8422 5.1.1.
+    pub groups: Option<Vec<NamedGroup>>,
+    /// signature_algorithms, RFC 5246 7.4.1.4.1.
+    pub signature_algorithms: Option<Vec<u16>>,
+    /// supported_versions, RFC 8446 4.2.1.
+    pub supported_versions: Option<Vec<ProtocolVersion>>,
+    /// max_fragment_length code, RFC 6066 section 4: 1 for 512 bytes up to 4 for 4096.
+    pub max_fragment_length: Option<u8>,
+}
+
+impl ClientHello {
+    /// The suites that a server may choose: the list without its markers.
+    pub fn usable_suites(&self) -> impl Iterator<Item = CipherSuite> + '_ {
+        self.cipher_suites.iter().copied().filter(|suite| !suite.is_marker())
+    }
+
+    /// The highest version offered.
+    #[must_use]
+    pub fn highest_version(&self) -> ProtocolVersion {
+        let listed = self.supported_versions.iter().flatten().copied();
+        // GREASE values (RFC 8701) are no versions.
+        listed.filter(|version| version.0 & 0x0f0f != 0x0a0a).max().unwrap_or(self.version)
+    }
+
+    pub(crate) fn from_parsed(parsed: &tls_parser::TlsClientHelloContents<'_>) -> Self {
+        let mut hello = Self {
+            version: ProtocolVersion(parsed.version.0),
+            session_id_bytes: length_u8(parsed.session_id),
+            cipher_suites: parsed.ciphers.iter().map(|suite| CipherSuite(suite.0)).collect(),
+            extensions: Vec::new(),
+            server_name: None,
+            groups: None,
+            signature_algorithms: None,
+            supported_versions: None,
+            max_fragment_length: None,
+        };
+        let extensions = parsed.ext.unwrap_or_default();
+        // What cannot be parsed to the end still counts as far as it goes.
+        let parsed = tls_parser::parse_tls_client_hello_extensions(extensions);
+        for extension in parsed.map(|(_, list)| list).unwrap_or_default() {
+            hello.extensions.push(TlsExtensionType::from(&extension).0);
+            hello.note(&extension);
+        }
+        hello
+    }
+
+    fn note(&mut self, extension: &TlsExtension<'_>) {
+        match extension {
+            TlsExtension::SNI(names) => {
+                let name = names.first().map(|(_, name)| String::from_utf8_lossy(name));
+                self.server_name = name.map(Into::into);
+            }
+            TlsExtension::MaxFragmentLength(code) => self.max_fragment_length = Some(*code),
+            TlsExtension::EllipticCurves(groups) => {
+                self.groups = Some(groups.iter().map(|group| NamedGroup(group.0)).collect());
+            }
+            TlsExtension::SignatureAlgorithms(list) => {
+                self.signature_algorithms = Some(list.clone());
+            }
+            TlsExtension::SupportedVersions(list) => {
+                self.supported_versions = Some(list.iter().map(|v| ProtocolVersion(v.0)).collect());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a server chose, RFC 5246 7.4.1.3 and RFC 8446 4.1.3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHello {
+    /// The version in force: supported_versions if there is one, else the legacy field.
+    pub version: ProtocolVersion,
+    /// The suite in force.
+    pub cipher_suite: CipherSuite,
+    /// Extension types in the order sent.
+    pub extensions: Vec<u16>,
+}
+
+impl ServerHello {
+    pub(crate) fn from_parsed(message: &TlsMessageHandshake<'_>) -> Option<Self> {
+        let TlsMessageHandshake::ServerHello(parsed) = message else { return None };
+        let extensions = parsed.ext.unwrap_or_default();
+        let list = tls_parser::parse_tls_server_hello_extensions(extensions)
+            .map(|(_, list)| list)
+            .unwrap_or_default();
+        let selected = list.iter().find_map(|extension| match extension {
+            TlsExtension::SupportedVersions(versions) => versions.first().map(|v| v.0),
+            _ => None,
+        });
+        Some(Self {
+            version: ProtocolVersion(selected.unwrap_or(parsed.version.0)),
+            cipher_suite: CipherSuite(parsed.cipher.0),
+            extensions: list.iter().map(|extension| TlsExtensionType::from(extension).0).collect(),
+        })
+    }
+}
+
+fn length_u8(bytes: Option<&[u8]>) -> u8 {
+    bytes.map_or(0, |bytes| u8::try_from(bytes.len()).unwrap_or(u8::MAX))
+}
+
+/// The extension's name in the IANA registry "TLS ExtensionType Values", or its number.
+#[must_use]
+pub fn extension_name(kind: u16) -> String {
+    let name = match kind {
+        0 => "server_name",
+        1 => "max_fragment_length",
+        4 => "truncated_hmac",
+        5 => "status_request",
+        10 => "supported_groups",
+        11 => "ec_point_formats",
+        13 => "signature_algorithms",
+        16 => "application_layer_protocol_negotiation",
+        22 => "encrypt_then_mac",
+        23 => "extended_master_secret",
+        28 => "record_size_limit",
+        35 => "session_ticket",
+        41 => "pre_shared_key",
+        42 => "early_data",
+        43 => "supported_versions",
+        44 => "cookie",
+        45 => "psk_key_exchange_modes",
+        49 => "post_handshake_auth",
+        50 => "signature_algorithms_cert",
+        51 => "key_share",
+        0xff01 => "renegotiation_info",
+        other => return format!("{other:#06x}"),
+    };
+    name.to_owned()
+}

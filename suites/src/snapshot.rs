@@ -1,0 +1,251 @@
+//! Snapshots: what is expected of one client in one suite.
+//!
+//! The text of a snapshot is TOML, one table for each broker. Exact fields stand in the table
+//! itself and must be equal on every kind of board. Measurements stand in a table of their own for
+//! each kind of board, with the tolerance beside them; a kind that was never measured is not
+//! compared, and `native` never is, because a host's nanoseconds repeat too badly.
+//!
+//! ```toml
+//! [hivemq-cloud-2021]
+//! result = "failed"
+//! stage = "server_hello"
+//! error = "-0x7280"
+//! close = "fin"
+//! cause = "no_ciphersuite_offered"
+//!
+//! [hivemq-cloud-2021.qemu]
+//! unit = "instructions"
+//! tolerance_permille = 1
+//! total = 104_512
+//! heap_peak_bytes = 40_112
+//! ```
+
+use crate::outcome::Outcome;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use wire::message::ClockUnit;
+
+/// Expectations of one client in one suite, by broker name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Snapshot(pub BTreeMap<String, Expected>);
+
+/// What is expected of one cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The outcome, field by field.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// The cause that the diagnosis names, `no_failure` if it connected.
+    pub cause: String,
+    /// Measurements by kind of board.
+    #[serde(flatten)]
+    pub measured: BTreeMap<String, Measured>,
+}
+
+/// What one kind of board measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What `total` and `phases` count.
+    pub unit: ClockUnit,
+    /// How far `total` may be off, in thousandths of itself. A single phase may be off by as much
+    /// as the total may, because work moves between neighbouring phases.
+    pub tolerance_permille: u64,
+    /// Computing time of the whole cell.
+    pub total: u64,
+    /// Most heap bytes in use; may be off by one part in fifty.
+    pub heap_peak_bytes: u64,
+    /// Most stack bytes in use, where the board can tell; may be off by one part in fifty.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stack_peak_bytes: Option<u64>,
+    /// Computing time by phase.
+    pub phases: BTreeMap<String, u64>,
+}
+
+/// Heap and stack vary with the broker's random bytes only a little.
+const MEMORY_PERMILLE: u64 = 20;
+
+/// One way in which a cell differs from its snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Dotted name of the field, for example `outcome.error` or `qemu.total`.
+    pub field: String,
+    /// What the snapshot says.
+    pub expected: String,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl Expected {
+    /// How `seen` differs from this expectation; empty if it does not.
+    #[must_use]
+    pub fn changes(&self, seen: &Self) -> Vec<Change> {
+        let mut changes = exact_changes(self, seen);
+        for (kind, measured) in &seen.measured {
+            if let Some(expected) = self.measured.get(kind) {
+                expected.compare(kind, measured, &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// Takes over what `seen` says, and keeps the measurements of kinds it does not have.
+    pub fn accept(&mut self, seen: Self) {
+        self.outcome = seen.outcome;
+        self.cause = seen.cause;
+        for (kind, measured) in seen.measured {
+            match self.measured.get(&kind) {
+                // Within tolerance the old figures stay, so that accepting makes no noise.
+                Some(old) if old.tolerates(&measured) => {}
+                _ => drop(self.measured.insert(kind, measured)),
+            }
+        }
+    }
+}
+
+fn exact_changes(expected: &Expected, seen: &Expected) -> Vec<Change> {
+    let flat = |expected: &Expected| {
+        let mut bare = expected.clone();
+        bare.measured.clear();
+        toml::Table::try_from(bare).unwrap_or_default()
+    };
+    let (expected, seen) = (flat(expected), flat(seen));
+    let names: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
+    let text = |table: &toml::Table, name: &str| {
+        table.get(name).map_or("(nothing)".to_owned(), |value| match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
+    names
+        .into_iter()
+        .filter(|name| expected.get(*name) != seen.get(*name))
+        .map(|name| Change {
+            field: name.clone(),
+            expected: text(&expected, name),
+            seen: text(&seen, name),
+        })
+        .collect()
+}
+
+impl Measured {
+    fn tolerates(&self, seen: &Self) -> bool {
+        let mut changes = Vec::new();
+        self.compare("", seen, &mut changes);
+        changes.is_empty()
+    }
+
+    fn compare(&self, kind: &str, seen: &Self, changes: &mut Vec<Change>) {
+        let mut check = |field: &str, expected: u64, seen: u64, slack: u64| {
+            if expected.abs_diff(seen) > slack {
+                changes.push(Change {
+                    field: format!("{kind}.{field}"),
+                    expected: format!("{expected} +-{slack}"),
+                    seen: seen.to_string(),
+                });
+            }
+        };
+        let slack = permille(self.total, self.tolerance_permille).max(1);
+        check("total", self.total, seen.total, slack);
+        let names: std::collections::BTreeSet<_> =
+            self.phases.keys().chain(seen.phases.keys()).collect();
+        for name in names {
+            let of = |measured: &Self| measured.phases.get(name).copied().unwrap_or(0);
+            check(&format!("phases.{name}"), of(self), of(seen), slack);
+        }
+        let memory = |bytes| permille(bytes, MEMORY_PERMILLE).max(16);
+        let heap = self.heap_peak_bytes;
+        check("heap_peak_bytes", heap, seen.heap_peak_bytes, memory(heap));
+        if let (Some(stack), Some(seen)) = (self.stack_peak_bytes, seen.stack_peak_bytes) {
+            check("stack_peak_bytes", stack, seen, memory(stack));
+        }
+    }
+}
+
+fn permille(value: u64, parts: u64) -> u64 {
+    (u128::from(value) * u128::from(parts)).div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}
+
+impl Snapshot {
+    /// Reads the text that [`Snapshot::text`] writes.
+    ///
+    /// # Errors
+    /// What TOML finds wrong, with the line.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The text of the snapshot, one value on a line, in the order of names.
+    #[must_use]
+    pub fn text(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Where the snapshot of `client` in `suite` lives below the `suites` folder. The file is an
+    /// `insta` snapshot: a header between two `---` lines, then the text.
+    #[must_use]
+    pub fn path(folder: &Path, suite: &str, client: &crate::ClientName) -> PathBuf {
+        folder.join("snapshots").join(suite).join(format!("{}.snap", Self::stem(client)))
+    }
+
+    /// The snapshot's name as `insta` wants it: a file name without its ending.
+    #[must_use]
+    pub fn stem(client: &crate::ClientName) -> String {
+        client.to_string().replace('/', "__")
+    }
+
+    /// Reads the snapshot at `path`; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] names the file.
+    pub fn load(path: &Path) -> Result<Option<Self>, SnapshotError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(SnapshotError::File { path: path.to_owned(), source }),
+        };
+        let body = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
+        let body = body.map_or(text.as_str(), |(_, body)| body);
+        Self::parse(body).map(Some).map_err(|source| SnapshotError::Text {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Writes the snapshot to `path` as `insta` would, whole or not at all.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] names the file.
+    pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
+        let failed = |source| SnapshotError::File { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let text = format!("---\nsource: suites/check/tests/snapshots.rs\n---\n{}", self.text());
+        let fresh = path.with_extension("snap.tmp");
+        std::fs::write(&fresh, text).map_err(failed)?;
+        std::fs::rename(&fresh, path).map_err(failed)
+    }
+}
+
+/// Why a snapshot cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The file system says no.
+    #[error("cannot use snapshot {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The text is no snapshot.
+    #[error("snapshot {path} cannot be read; restore it or delete it and accept anew: {source}", path = path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What TOML finds wrong.
+        source: Box<toml::de::Error>,
+    },
+}
