@@ -91,7 +91,7 @@ impl Expected {
     }
 
     /// Takes over what `seen` says, and keeps the measurements of kinds it does not have.
-    pub fn accept(&mut self, seen: Self) {
+    fn accept(&mut self, seen: Self) {
         self.outcome = seen.outcome;
         self.cause = seen.cause;
         for (kind, measured) in seen.measured {
@@ -168,6 +168,14 @@ fn permille(value: u64, parts: u64) -> u64 {
 }
 
 impl Snapshot {
+    /// Makes what was `seen` of one broker the expectation.
+    pub fn accept(&mut self, broker: &str, seen: Expected) {
+        match self.0.get_mut(broker) {
+            Some(expected) => expected.accept(seen),
+            None => drop(self.0.insert(broker.to_owned(), seen)),
+        }
+    }
+
     /// Reads the text that [`Snapshot::text`] writes.
     ///
     /// # Errors
