@@ -1,0 +1,26 @@
+//! What newlib asks of the system below it.
+//!
+//! mbedTLS takes memory through the hooks of the `mbedtls` crate and prints into buffers, so no
+//! call below should ever happen; they are here because the linker wants their names. Each says
+//! "no" in the way that newlib expects.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+/// newlib's own heap has no memory: there is one heap in this image, and its use is measured.
+#[unsafe(no_mangle)]
+extern "C" fn _sbrk(_increment: isize) -> *mut c_void {
+    ptr::without_provenance_mut(usize::MAX)
+}
+
+/// `abort` and failed assertions of the C library end here.
+#[unsafe(no_mangle)]
+extern "C" fn _exit(status: c_int) -> ! {
+    panic!("the C library gave up with status {status}")
+}
+
+/// There are no files.
+#[unsafe(no_mangle)]
+extern "C" fn _write(_file: c_int, _bytes: *const c_void, _length: usize) -> c_int {
+    -1
+}
