@@ -1,0 +1,386 @@
+//! The OpenSSL front: TLS 1.0 to 1.3, all the old suites.
+
+use super::{FrontError, Reading, Session, own_groups, show, suites_with};
+use crate::pki::Identity;
+use crate::record::TlsView;
+use openssl::bn::BigNum;
+use openssl::dh::Dh;
+use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
+use openssl::nid::Nid;
+use openssl::pkey::{HasPublic, Id, PKeyRef, Params};
+use openssl::ssl::{
+    self, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions,
+    SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
+};
+use openssl::x509::store::X509StoreBuilder;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::sync::{Arc, OnceLock};
+use suites::broker::{BrokerProfile, ClientAuth, is_tls13};
+use suites::names::{cipher_suite_name, group_name};
+use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+/// SSL_OP_NO_EXTENDED_MASTER_SECRET; the `openssl` crate has no name for it.
+const NO_EXTENDED_MASTER_SECRET: u64 = 1 << 0;
+/// SSL_OP_NO_ENCRYPT_THEN_MAC; the `openssl` crate has no name for it.
+const NO_ENCRYPT_THEN_MAC: u64 = 1 << 19;
+/// The protocol's own limit, RFC 5246 6.2.1.
+const MAX_RECORD: usize = 16_384;
+
+type KeyLog = Arc<Mutex<Vec<String>>>;
+
+/// A profile as OpenSSL contexts, one for each group that a suite has of its own.
+pub(crate) struct OpensslServer {
+    contexts: HashMap<Option<NamedGroup>, SslContext>,
+    record_size: usize,
+}
+
+impl OpensslServer {
+    pub(super) fn new(profile: &BrokerProfile, identity: &Identity) -> Result<Self, FrontError> {
+        if profile.record_size < 16_384 && profile.accepts(ProtocolVersion::TLS1_3) {
+            return Err(unsupported("record_size together with TLS1.3; front = \"rustls\" can"));
+        }
+        let mut contexts = HashMap::new();
+        for group in own_groups(profile) {
+            contexts.insert(group, context(profile, identity, group)?);
+        }
+        Ok(Self { contexts, record_size: usize::from(profile.record_size) })
+    }
+
+    pub(super) fn session(&self, group: Option<NamedGroup>) -> Result<OpensslSession, FrontError> {
+        let context = self.contexts.get(&group).or_else(|| self.contexts.get(&None));
+        let mut ssl = Ssl::new(context.ok_or_else(|| unsupported("this group"))?)?;
+        let key_log = KeyLog::default();
+        ssl.set_ex_data(key_log_index()?, Arc::clone(&key_log));
+        ssl.set_accept_state();
+        let stream = SslStream::new(ssl, Memory::default())?;
+        Ok(OpensslSession {
+            stream,
+            handshaking: true,
+            record_size: self.record_size,
+            clear: true,
+            exchange: (None, None),
+            key_log,
+        })
+    }
+}
+
+fn unsupported(what: impl Into<String>) -> FrontError {
+    FrontError::Unsupported { front: "openssl", what: what.into() }
+}
+
+fn context(
+    profile: &BrokerProfile,
+    identity: &Identity,
+    group: Option<NamedGroup>,
+) -> Result<SslContext, FrontError> {
+    let mut builder = SslContextBuilder::new(SslMethod::tls_server())?;
+    builder.set_security_level(u32::from(profile.security_level));
+    builder.set_min_proto_version(Some(openssl_version(profile.min_version)?))?;
+    builder.set_max_proto_version(Some(openssl_version(profile.max_version)?))?;
+    set_suites(&mut builder, suites_with(profile, group))?;
+    let groups = group.map_or_else(|| profile.groups.clone(), |own| vec![own]);
+    builder.set_groups_list(&groups_list(&groups)?)?;
+    builder.set_tmp_dh(dh(profile.dh_bits)?.as_ref())?;
+    set_options(&mut builder, profile)?;
+    set_identity(&mut builder, profile, identity)?;
+    let index = key_log_index()?;
+    builder.set_keylog_callback(move |ssl, line| {
+        if let Some(log) = ssl.ex_data(index) {
+            log.lock().push(line.to_owned());
+        }
+    });
+    Ok(builder.build())
+}
+
+pub(crate) fn set_suites(
+    builder: &mut SslContextBuilder,
+    suites: impl Iterator<Item = CipherSuite>,
+) -> Result<(), FrontError> {
+    let (mut new, mut old) = (Vec::new(), Vec::new());
+    for suite in suites {
+        let name = cipher_suite_name(suite).ok_or_else(|| unsupported(show(suite)))?;
+        match ssl::cipher_name(name) {
+            "(NONE)" => return Err(unsupported(show(suite))),
+            _ if is_tls13(suite) => new.push(name),
+            known => old.push(known),
+        }
+    }
+    builder.set_ciphersuites(&new.join(":"))?;
+    if !old.is_empty() {
+        builder.set_cipher_list(&old.join(":"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn groups_list(groups: &[NamedGroup]) -> Result<String, FrontError> {
+    let name = |group: &NamedGroup| {
+        group_name(*group).ok_or_else(|| unsupported(format!("group {group}")))
+    };
+    Ok(groups.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
+}
+
+fn dh(bits: u16) -> Result<Dh<Params>, FrontError> {
+    let prime = match bits {
+        3072 => BigNum::get_rfc3526_prime_3072()?,
+        4096 => BigNum::get_rfc3526_prime_4096()?,
+        _ => BigNum::get_rfc3526_prime_2048()?,
+    };
+    Ok(Dh::from_pqg(prime, None, BigNum::from_u32(2)?)?)
+}
+
+fn set_options(builder: &mut SslContextBuilder, profile: &BrokerProfile) -> Result<(), FrontError> {
+    let mut options = SslOptions::NO_COMPRESSION;
+    options.set(SslOptions::CIPHER_SERVER_PREFERENCE, profile.server_order);
+    options.set(SslOptions::NO_TICKET, !profile.tickets);
+    let raw = |bits| SslOptions::from_bits_retain(bits);
+    options.set(raw(NO_ENCRYPT_THEN_MAC), !profile.encrypt_then_mac);
+    options.set(raw(NO_EXTENDED_MASTER_SECRET), !profile.extended_master_secret);
+    builder.set_options(options);
+    builder.set_num_tickets(if profile.tickets { 2 } else { 0 })?;
+    builder.set_session_cache_mode(if profile.session_cache {
+        SslSessionCacheMode::SERVER
+    } else {
+        SslSessionCacheMode::OFF
+    });
+    builder.set_session_id_context(b"rig")?;
+    Ok(())
+}
+
+fn set_identity(
+    builder: &mut SslContextBuilder,
+    profile: &BrokerProfile,
+    identity: &Identity,
+) -> Result<(), FrontError> {
+    builder.set_certificate(&identity.certificate)?;
+    builder.set_private_key(&identity.key)?;
+    builder.check_private_key()?;
+    let mode = match profile.client_auth {
+        ClientAuth::None => return Ok(()),
+        ClientAuth::Wanted => SslVerifyMode::PEER,
+        ClientAuth::Required => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
+    };
+    let mut store = X509StoreBuilder::new()?;
+    store.add_cert(identity.authority.clone())?;
+    builder.set_verify_cert_store(store.build())?;
+    builder.add_client_ca(&identity.authority)?;
+    builder.set_verify(mode);
+    Ok(())
+}
+
+pub(crate) fn openssl_version(version: ProtocolVersion) -> Result<SslVersion, FrontError> {
+    VERSIONS
+        .iter()
+        .find(|(ours, _)| *ours == version)
+        .map(|(_, theirs)| *theirs)
+        .ok_or_else(|| unsupported(version.to_string()))
+}
+
+pub(crate) const VERSIONS: [(ProtocolVersion, SslVersion); 4] = [
+    (ProtocolVersion::TLS1_0, SslVersion::TLS1),
+    (ProtocolVersion::TLS1_1, SslVersion::TLS1_1),
+    (ProtocolVersion::TLS1_2, SslVersion::TLS1_2),
+    (ProtocolVersion::TLS1_3, SslVersion::TLS1_3),
+];
+
+/// The context's callback is one for all connections; this is where a connection's log hangs.
+fn key_log_index() -> Result<Index<Ssl, KeyLog>, ErrorStack> {
+    static INDEX: OnceLock<Result<Index<Ssl, KeyLog>, ErrorStack>> = OnceLock::new();
+    INDEX.get_or_init(Ssl::new_ex_index).clone()
+}
+
+/// One connection's OpenSSL state.
+pub(crate) struct OpensslSession {
+    stream: SslStream<Memory>,
+    handshaking: bool,
+    record_size: usize,
+    /// No ChangeCipherSpec has been sent yet.
+    clear: bool,
+    /// Group or DHE size, noted while the handshake waits for the client: OpenSSL forgets its key
+    /// when it has the client's. There is none in a static RSA exchange.
+    exchange: (Option<NamedGroup>, Option<u32>),
+    key_log: KeyLog,
+}
+
+/// The two directions as OpenSSL sees them.
+#[derive(Default)]
+struct Memory {
+    incoming: VecDeque<u8>,
+    outgoing: Vec<u8>,
+}
+
+impl Read for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.incoming.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.incoming.read(buffer)
+    }
+}
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.outgoing.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Session for OpensslSession {
+    fn receive(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream.get_mut().incoming.extend(bytes);
+        if !self.handshaking {
+            return Ok(());
+        }
+        match self.stream.do_handshake() {
+            Ok(()) => self.handshaking = false,
+            Err(error) if error.code() == ErrorCode::WANT_READ => {
+                if let Ok(key) = self.stream.ssl().tmp_key() {
+                    self.exchange = key_exchange(&key);
+                }
+            }
+            Err(error) => return Err(words(&error)),
+        }
+        Ok(())
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.handshaking
+    }
+
+    fn read(&mut self, into: &mut Vec<u8>) -> Result<Reading, String> {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.ssl_read(&mut buffer) {
+                Ok(count) => into.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.code() == ErrorCode::WANT_READ => return Ok(Reading::Open),
+                Err(error) if error.code() == ErrorCode::ZERO_RETURN => return Ok(Reading::Closed),
+                Err(error) => return Err(words(&error)),
+            }
+        }
+    }
+
+    fn write(&mut self, plaintext: &[u8]) -> Result<(), String> {
+        // One call makes one record as long as the record may be.
+        for part in plaintext.chunks(self.record_size) {
+            let mut rest = part;
+            while !rest.is_empty() {
+                let count = self.stream.ssl_write(rest).map_err(|error| words(&error))?;
+                rest = rest.get(count..).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
+    fn close_notify(&mut self) {
+        let _said_or_too_late = self.stream.shutdown();
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        let output = std::mem::take(&mut self.stream.get_mut().outgoing);
+        if self.record_size == MAX_RECORD || !self.clear {
+            return output;
+        }
+        split_records(&output, self.record_size, &mut self.clear)
+    }
+
+    fn view(&self) -> Option<TlsView> {
+        let ssl = self.stream.ssl();
+        if self.handshaking {
+            return None;
+        }
+        let version = ssl.version2()?;
+        let (version, _) = VERSIONS.iter().find(|(_, theirs)| *theirs == version)?;
+        let suite = CipherSuite(u16::from_be_bytes(ssl.current_cipher()?.protocol_id()));
+        let (group, dh_bits) = self.exchange;
+        let resumed = ssl.session_reused();
+        Some(TlsView { version: *version, suite, group, dh_bits, sni: None, resumed })
+    }
+
+    fn key_log(&self) -> Vec<String> {
+        self.key_log.lock().clone()
+    }
+}
+
+/// The group of an ephemeral key, or the bits of its prime.
+pub(crate) fn key_exchange<T: HasPublic>(key: &PKeyRef<T>) -> (Option<NamedGroup>, Option<u32>) {
+    let curve = || group_of(key.ec_key().ok()?.group().curve_name()?);
+    match key.id() {
+        Id::EC => (curve(), None),
+        Id::X25519 => (Some(NamedGroup(29)), None),
+        Id::X448 => (Some(NamedGroup(30)), None),
+        Id::DH => (None, Some(key.bits())),
+        _ => (None, None),
+    }
+}
+
+fn group_of(curve: Nid) -> Option<NamedGroup> {
+    // OpenSSL still calls it by its name from before TLS.
+    let name =
+        if curve == Nid::X9_62_PRIME256V1 { "secp256r1" } else { curve.short_name().ok()? };
+    suites::names::group(name).ok()
+}
+
+/// The reasons on OpenSSL's error stack, outermost first.
+fn words(error: &ssl::Error) -> String {
+    let stack = error.ssl_error().map(ErrorStack::errors).unwrap_or_default();
+    let mut reasons: Vec<&str> = stack.iter().filter_map(|error| error.reason()).collect();
+    reasons.dedup();
+    if reasons.is_empty() { error.to_string() } else { reasons.join("; ") }
+}
+
+/// Splits handshake records in the clear so that no body is longer than `size`, RFC 5246 6.2.1.
+///
+/// The `openssl` crate does not offer SSL_CTX_set_max_send_fragment, and this crate has no unsafe
+/// code to call it. Up to ChangeCipherSpec the bytes say the same when they are cut elsewhere; what
+/// is encrypted after it is cut by [`Session::write`].
+fn split_records(output: &[u8], size: usize, clear: &mut bool) -> Vec<u8> {
+    let mut split = Vec::with_capacity(output.len() + output.len() / size * 5);
+    let mut rest = output;
+    while let [kind, v0, v1, l0, l1, tail @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        let Some((body, next)) = tail.split_at_checked(length) else { break };
+        *clear &= *kind != 20;
+        if *clear && *kind == 22 {
+            for part in body.chunks(size) {
+                let length = u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes();
+                split.extend_from_slice(&[*kind, *v0, *v1]);
+                split.extend_from_slice(&length);
+                split.extend_from_slice(part);
+            }
+        } else {
+            split.extend_from_slice(rest.get(..5 + length).unwrap_or_default());
+        }
+        rest = next;
+    }
+    split.extend_from_slice(rest);
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_in_the_clear_are_split_and_others_left() {
+        let mut output = vec![22, 3, 3, 0, 5, 1, 2, 3, 4, 5];
+        output.extend([21, 3, 3, 0, 2, 2, 40]);
+        output.extend([20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 4, 9, 9, 9, 9]);
+        let mut clear = true;
+        let split = split_records(&output, 2, &mut clear);
+        let expected = [
+            &[22, 3, 3, 0, 2, 1, 2][..],
+            &[22, 3, 3, 0, 2, 3, 4],
+            &[22, 3, 3, 0, 1, 5],
+            &[21, 3, 3, 0, 2, 2, 40],
+            &[20, 3, 3, 0, 1, 1],
+            &[22, 3, 3, 0, 4, 9, 9, 9, 9],
+        ];
+        assert_eq!(split, expected.concat());
+        assert!(!clear);
+    }
+}
