@@ -315,6 +315,8 @@ pub(crate) fn outward(prefix: &Prefix, word: Notification) -> Outward {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
 
     #[test]
     fn prefixes_go_on_and_off() {
@@ -324,5 +326,62 @@ mod tests {
         let topic = prefix.topic(&Bytes::from_static(b"a/b"));
         assert_eq!(topic, "b7/a/b");
         assert_eq!(prefix.strip(&topic), "a/b");
+    }
+
+    const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
+
+    fn alive(router: &Router) -> bool {
+        let mut mqtt = Mqtt::new(router.clone(), router.prefix());
+        mqtt.receive(CONNECT);
+        let connected = matches!(mqtt.next(), Ok(Some(Next::Connected { .. })));
+        mqtt.end();
+        connected
+    }
+
+    /// Packets with a right length and anything inside.
+    fn packets() -> impl Strategy<Value = Vec<u8>> {
+        let body = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40),
+            // A string that may pass for a topic, and something behind it.
+            ("[a-c/+#$]{0,6}", proptest::collection::vec(any::<u8>(), 0..6)).prop_map(
+                |(s, rest)| {
+                    [&[0, u8::try_from(s.len()).unwrap()], s.as_bytes(), &rest].concat()
+                }
+            ),
+            ("[a-c/+#$]{0,6}", 0_u8..4).prop_map(|(s, qos)| {
+                [&[0, 9, 0, u8::try_from(s.len()).unwrap()], s.as_bytes(), &[qos]].concat()
+            }),
+        ];
+        let packet = (any::<u8>(), body).prop_map(|(first, body)| {
+            [vec![first, u8::try_from(body.len()).unwrap()], body].concat()
+        });
+        proptest::collection::vec(packet, 1..8).prop_map(|packets| packets.concat())
+    }
+
+    #[test]
+    fn no_bytes_of_a_client_bring_down_the_decoder_or_the_router() {
+        let router = Router::start();
+        let mut runner = TestRunner::new(Config::with_cases(2_000));
+        let result = runner.run(&packets(), |bytes| {
+            let mut mqtt = Mqtt::new(router.clone(), router.prefix());
+            mqtt.receive(CONNECT);
+            mqtt.receive(&bytes);
+            let mut inbox = None;
+            while let Ok(Some(next)) = mqtt.next() {
+                if let Next::Connected { inbox: fresh, .. } = next {
+                    inbox = Some(fresh);
+                }
+            }
+            mqtt.end();
+            // What the router says to it must be encodable.
+            while let Some(Ok(word)) = inbox.as_mut().map(LinkRx::recv) {
+                if let Some(word) = word {
+                    outward(&mqtt.prefix, word);
+                }
+            }
+            prop_assert!(alive(&router));
+            Ok(())
+        });
+        result.unwrap();
     }
 }
