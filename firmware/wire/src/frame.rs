@@ -29,7 +29,8 @@ const RAW_MAX: usize = HEADER + MAX_MESSAGE + TRAILER;
 /// Longest frame on the line in bytes, COBS overhead and final 0x00 included.
 pub const MAX_FRAME: usize = RAW_MAX + RAW_MAX.div_ceil(254) + 1;
 
-const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+/// The checksum of a frame.
+pub const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// Names the cell that a frame belongs to.
 ///

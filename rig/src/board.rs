@@ -1,0 +1,252 @@
+//! Boards: what a firmware image runs on.
+//!
+//! A [`Kind`] says how an image comes to life, a [`Dut`] is one that is alive: a process, a link to
+//! it, and the identity it gave. Every kind is a serial device to the rest of the rig. Attached
+//! hardware is a kind of its own once flashing is there; nothing here touches a device.
+
+mod native;
+mod qemu;
+
+use crate::deadline::{Deadline, Interrupt};
+use crate::firmware::{Image, Target};
+use crate::link::{DutIdentity, Incoming, Link, LinkError};
+use reports::record::BoardName;
+use std::fmt;
+use std::process::Child;
+use std::time::Duration;
+use wire::Command;
+
+/// Kinds of board, the most telling first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The firmware on an emulated Cortex-M3: QEMU's `mps2-an385`.
+    Qemu,
+    /// The same client code as a host process on a pseudo-terminal.
+    Native,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are tried.
+    pub const ALL: [Self; 2] = [Self::Qemu, Self::Native];
+
+    /// Its name in commands and results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Native => "native",
+        }
+    }
+
+    /// What it is, for people who read a result.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Qemu => "emulated Cortex-M3 (QEMU mps2-an385), not silicon",
+            Self::Native => "the client code as a process of this host, not silicon",
+        }
+    }
+
+    /// What firmware is compiled for it.
+    #[must_use]
+    pub fn target(self) -> Target {
+        match self {
+            Self::Qemu => Target::Mps2An385,
+            Self::Native => Target::Native,
+        }
+    }
+
+    /// How long one cell may take. An RSA handshake takes about 0.1 s on the emulated board, a
+    /// P-384 one about 2 s; loaded machines are slower.
+    #[must_use]
+    pub fn cell_limit(self) -> Duration {
+        match self {
+            Self::Qemu => Duration::from_secs(60),
+            Self::Native => Duration::from_secs(20),
+        }
+    }
+
+    /// How long the DUT may take from its start to its first frame.
+    fn boot_limit(self) -> Duration {
+        match self {
+            Self::Qemu => Duration::from_secs(20),
+            Self::Native => Duration::from_secs(10),
+        }
+    }
+
+    /// The name under which results of the `number`th board of this kind are kept. Boards of these
+    /// kinds are alike, so their results do not tell them apart.
+    #[must_use]
+    pub fn board_name(self) -> BoardName {
+        BoardName { name: self.name().to_owned(), kind: self.name().to_owned() }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A DUT that has said hello. Dropping it ends its process.
+pub struct Dut {
+    /// The line to it. Dropped before the process is ended.
+    pub link: Link,
+    /// Who it says it is.
+    pub identity: DutIdentity,
+    process: Process,
+}
+
+/// Why a board does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    /// No pseudo-terminal or socket to be had.
+    #[error("board {board}: no line to it could be opened: {source}")]
+    Line {
+        /// The board.
+        board: Kind,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// Its program does not start.
+    #[error(
+        "board {board}: {program} does not start: {source}; `cargo rig doctor` says what is missing"
+    )]
+    Start {
+        /// The board.
+        board: Kind,
+        /// The program.
+        program: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// It runs but does not say who it is.
+    #[error("board {board} does not answer: {reason}{said}")]
+    Silent {
+        /// The board.
+        board: Kind,
+        /// What came instead.
+        reason: String,
+        /// What the DUT printed, if anything.
+        said: String,
+    },
+    /// It runs another image than the one it was given.
+    #[error("board {board} runs {found} where {expected} was expected; nothing was run on it")]
+    OtherImage {
+        /// The board.
+        board: Kind,
+        /// What it says it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A person asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Dut {
+    /// Brings `image` to life and waits until it has said who it is.
+    ///
+    /// # Errors
+    /// [`BoardError`] names the board and the step. No process is left behind.
+    pub fn start(kind: Kind, image: &Image, interrupt: &Interrupt) -> Result<Self, BoardError> {
+        let started = match kind {
+            Kind::Native => native::start(image, interrupt)?,
+            Kind::Qemu => qemu::start(image, interrupt)?,
+        };
+        let Started { mut link, mut process, until_hello } = started;
+        let identity = hello(kind, &mut link, &mut process)?;
+        // Held open so far: a pseudo-terminal without an open slave reads as closed.
+        drop(until_hello);
+        let (expected, found) = (&image.id, &identity.image);
+        if expected != found || identity.build != image.build.as_str() {
+            return Err(BoardError::OtherImage {
+                board: kind,
+                found: format!("{} (image {found})", identity.build),
+                expected: format!("{} (image {expected})", image.build),
+            });
+        }
+        Ok(Self { link, identity, process })
+    }
+
+    /// The process behind the board: the client itself, or the emulator.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.0.id()
+    }
+}
+
+/// Whatever must stay open until the DUT has opened its own end.
+type UntilHello = Option<Box<dyn Send>>;
+
+/// A board whose process runs, before anything was heard from it.
+struct Started {
+    link: Link,
+    process: Process,
+    until_hello: UntilHello,
+}
+
+/// A child process that ends when it is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How long one Identify is waited for before it is said again: a DUT that was not yet listening
+/// has lost the first.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdentity, BoardError> {
+    let mut said = String::new();
+    let silent = |reason: String, said: &str| BoardError::Silent {
+        board: kind,
+        reason,
+        said: if said.is_empty() { String::new() } else { format!("; it said: {said}") },
+    };
+    let deadline = Deadline::after(kind.boot_limit());
+    loop {
+        link.renew_token();
+        if let Err(error) = link.send(&Command::Identify) {
+            return Err(silent(error.to_string(), &said));
+        }
+        let patience = Deadline::after(ASK_AGAIN.min(deadline.left()));
+        loop {
+            match link.next(patience) {
+                Ok(Incoming::Identity(identity)) => return Ok(identity),
+                Ok(Incoming::Noise { text, .. }) => keep(&mut said, &text),
+                Ok(_) => {}
+                Err(LinkError::TimedOut(_)) => break,
+                Err(LinkError::Interrupted) => return Err(BoardError::Interrupted),
+                Err(error) => {
+                    keep(&mut said, &link.take_partial());
+                    let ended = process.0.try_wait().ok().flatten();
+                    let ended = ended.map(|status| format!(" ({status})")).unwrap_or_default();
+                    return Err(silent(format!("{error}{ended}"), &said));
+                }
+            }
+        }
+        if let Ok(Some(status)) = process.0.try_wait() {
+            keep(&mut said, &link.take_partial());
+            return Err(silent(format!("its process ended ({status})"), &said));
+        }
+        if deadline.slice().is_none() {
+            keep(&mut said, &link.take_partial());
+            let limit = kind.boot_limit().as_secs();
+            return Err(silent(format!("no hello within {limit} s of its start"), &said));
+        }
+    }
+}
+
+/// Keeps the first few hundred characters of what a DUT printed.
+fn keep(said: &mut String, text: &str) {
+    const KEPT: usize = 300;
+    if said.chars().count() < KEPT && !text.is_empty() {
+        said.extend(text.chars().take(KEPT));
+    }
+}

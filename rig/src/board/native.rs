@@ -1,0 +1,37 @@
+//! The native board: the client code as a process of this host, on a pseudo-terminal.
+
+use super::{BoardError, Kind, Process, Started};
+use crate::deadline::Interrupt;
+use crate::firmware::Image;
+use crate::link::{Link, Port};
+use serialport::{SerialPort, TTYPort};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// Starts the image with the pseudo-terminal's name as its argument. The process ends by itself
+/// when the rig's end is closed, even if the rig was killed.
+pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, BoardError> {
+    let line =
+        |source: serialport::Error| BoardError::Line { board: Kind::Native, source: source.into() };
+    let (master, mut slave) = TTYPort::pair().map_err(line)?;
+    // The slave must be open to others: the image opens it by name.
+    slave.set_exclusive(false).map_err(line)?;
+    let name = slave.name().ok_or_else(|| {
+        line(serialport::Error::new(serialport::ErrorKind::NoDevice, "a terminal without a name"))
+    })?;
+    let child = Command::new(&image.path)
+        .arg(name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for the rig, which then ends its boards in good order.
+        .process_group(0)
+        .spawn()
+        .map_err(|source| BoardError::Start {
+            board: Kind::Native,
+            program: image.path.display().to_string(),
+            source,
+        })?;
+    let link = Link::new(Port::Serial(master), interrupt.clone());
+    Ok(Started { link, process: Process(child), until_hello: Some(Box::new(slave)) })
+}

@@ -1,0 +1,79 @@
+//! One file for each command; here is what they share.
+
+mod doctor;
+mod list;
+mod run;
+
+use crate::cli::{Cli, Command, Format};
+use crate::exit::Exit;
+use crate::terminal::Terminal;
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// An error that is a fault of the rig or of the machine, not of what was asked for.
+#[derive(Debug)]
+struct Fault(anyhow::Error);
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Marks an error as a fault of the rig, exit code 3.
+fn fault(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::Error::new(Fault(error.into()))
+}
+
+/// Runs the command and says what went wrong, if something did.
+pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args, cli.format, terminal),
+        Command::List { what, suites } => list::run(*what, suites, cli.format, terminal),
+        Command::Doctor => doctor::run(cli.format, terminal),
+    };
+    result.unwrap_or_else(|error| {
+        terminal.done();
+        terminal.say(&format!("error: {error}"));
+        // A cause that its parent already quotes would be said twice.
+        let mut said = error.to_string();
+        for cause in error.chain().skip(1) {
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                terminal.say(&format!("  caused by: {text}"));
+                said = text;
+            }
+        }
+        if error.is::<Fault>() { Exit::RigFault } else { Exit::Usage }
+    })
+}
+
+/// Writes one JSON document or the text for people to standard output.
+fn write<T: Serialize>(
+    terminal: &Terminal,
+    format: Format,
+    value: &T,
+    human: impl FnOnce() -> String,
+) -> Result<()> {
+    let text = match format {
+        Format::Human => human(),
+        Format::Json => {
+            let mut text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+            text.push('\n');
+            text
+        }
+    };
+    terminal.data(&text).map_err(fault).context("cannot write to standard output")
+}
+
+/// Lines of two columns, the first padded to its widest entry.
+fn columns(rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(left, right)| format!("{left:width$}  {right}\n")).collect()
+}

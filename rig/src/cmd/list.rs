@@ -1,0 +1,106 @@
+//! `rig list`: what there is.
+
+use super::columns;
+use crate::board::Kind;
+use crate::cli::{Format, What};
+use crate::doctor;
+use crate::exit::Exit;
+use crate::firmware::Builder;
+use crate::plan;
+use crate::project::Project;
+use crate::terminal::Terminal;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use suites::Library;
+
+/// One thing in a list.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    about: String,
+}
+
+pub(super) fn run(
+    what: What,
+    suites: &[String],
+    format: Format,
+    terminal: &Terminal,
+) -> Result<Exit> {
+    let project = Project::find()?;
+    let rows = match what {
+        What::Boards => boards(),
+        What::Builds => builds(&project)?,
+        What::Clients | What::Brokers | What::Suites | What::Cells => {
+            let library = Library::load(&project.suites())?;
+            match what {
+                What::Clients => clients(&project, &library)?,
+                What::Brokers => of(library.brokers.values().map(|b| (&b.name, &b.summary))),
+                What::Suites => library
+                    .suites
+                    .values()
+                    .map(|s| row(&s.name, &format!("{} ({} cells)", s.summary, s.cells.len())))
+                    .collect(),
+                _ => cells(&project, &library, suites)?,
+            }
+        }
+    };
+    let empty = rows.is_empty();
+    super::write(terminal, format, &rows, || {
+        let rows: Vec<_> = rows.iter().map(|row| (row.name.clone(), row.about.clone())).collect();
+        columns(&rows)
+    })?;
+    Ok(if empty { Exit::NothingSelected } else { Exit::AsExpected })
+}
+
+fn row(name: &str, about: &str) -> Row {
+    Row { name: name.to_owned(), about: about.to_owned() }
+}
+
+fn of<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<Row> {
+    pairs.map(|(name, about)| row(name, about)).collect()
+}
+
+fn boards() -> Vec<Row> {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| {
+            let ready = doctor::check(kind).ready;
+            let state = if ready { "can run here" } else { "cannot run here; see `rig doctor`" };
+            row(kind.name(), &format!("{}; {state}", kind.describe()))
+        })
+        .collect()
+}
+
+fn builds(project: &Project) -> Result<Vec<Row>> {
+    let builder = Builder::new(project.root(), &project.cache());
+    let builds = builder.builds()?;
+    Ok(builds.iter().map(|build| row(build.name.as_str(), &build.describe())).collect())
+}
+
+/// Every client that some suite uses.
+fn clients(project: &Project, library: &Library) -> Result<Vec<Row>> {
+    let builder = Builder::new(project.root(), &project.cache());
+    let used: BTreeSet<_> = library
+        .suites
+        .values()
+        .flat_map(|suite| suite.cells.iter().map(|cell| cell.client.clone()))
+        .collect();
+    let known = builder.builds()?;
+    used.into_iter()
+        .map(|client| {
+            let profile = library.profile(&client.profile)?;
+            let missing = !known.iter().any(|build| build.name == client.build);
+            let note = if missing { " (no such build)" } else { "" };
+            Ok(row(&client.to_string(), &format!("{}{note}", profile.summary)))
+        })
+        .collect()
+}
+
+fn cells(project: &Project, library: &Library, suites: &[String]) -> Result<Vec<Row>> {
+    let builder = Builder::new(project.root(), &project.cache());
+    let all: Vec<_> = library.suites.keys().cloned().collect();
+    let suites = if suites.is_empty() { &all } else { suites };
+    let jobs = plan::expand(library, &builder.builds()?, suites, &[], None)?;
+    Ok(jobs.iter().map(|job| row(&job.cell.to_string(), &format!("suite {}", job.suite))).collect())
+}

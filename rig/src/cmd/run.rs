@@ -1,0 +1,320 @@
+//! `rig run`: suites on a board, each cell beside its snapshot.
+
+use super::fault;
+use crate::board::Kind;
+use crate::cli::{self, Format, RunArgs};
+use crate::deadline::Interrupt;
+use crate::doctor;
+use crate::exit::Exit;
+use crate::firmware::{Builder, Image};
+use crate::plan::{self, Job};
+use crate::project::Project;
+use crate::run::{RunEvent, SEED, Workshop};
+use crate::setup;
+use crate::summary;
+use crate::terminal::Terminal;
+use crate::verdict::Cell;
+use anyhow::{Context, Result};
+use brokers::Brokers;
+use reports::record::{self, CellRecord, Run, RunFolder, SCHEMA, Verdict};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use suites::{BuildName, ClientName, Library, Snapshot};
+
+/// The suite that is run when none is named.
+const DEFAULT_SUITE: &str = "forum";
+
+pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
+    let project = Project::find()?;
+    let library = Library::load(&project.suites())?;
+    let builder = Builder::new(project.root(), &project.cache());
+    let suites = match args.suites.is_empty() {
+        true => vec![DEFAULT_SUITE.to_owned()],
+        false => args.suites.clone(),
+    };
+    let mut jobs = plan::expand(&library, &builder.builds()?, &suites, &args.filter, args.shard)?;
+    if jobs.is_empty() {
+        terminal.say("nothing was selected: no cell passes the filters; `cargo rig list cells` shows all of them");
+        return Ok(Exit::NothingSelected);
+    }
+    // Asked for a board that does not exist: said before anything is installed or built.
+    let named = args.board.as_deref().map(cli::kind).transpose()?;
+    if args.setup {
+        setup::install(|line| terminal.say(line)).map_err(fault)?;
+    }
+    let kind = choose(named, terminal);
+    let mut snapshots = Snapshots::new(project.suites());
+    snapshots.load(&jobs)?;
+    let plan: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
+    let (folder, mut finished) = run_folder(args, &project, &mut jobs, kind)?;
+    let mut run = Run {
+        schema: SCHEMA,
+        id: folder_name(&folder),
+        started: now(),
+        finished: None,
+        interrupted: false,
+        rig: env!("CARGO_PKG_VERSION").to_owned(),
+        suites,
+        board: kind.board_name(),
+        seed: SEED,
+        plan,
+    };
+
+    let interrupt = Interrupt::default();
+    let request = interrupt.clone();
+    ctrlc::set_handler(move || request.request())
+        .map_err(fault)
+        .context("cannot listen for Ctrl-C")?;
+    let images = images(&builder, kind, &jobs, terminal)?;
+    let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
+    let mut out = RunFolder::open(&folder, &run).map_err(fault)?;
+    link_latest(&project, &folder);
+
+    let workers = workers(args, jobs.len());
+    terminal.begin_cells(jobs.len());
+    let began = Instant::now();
+    let workshop =
+        Workshop { kind, images: &images, brokers: &brokers, seed: SEED, interrupt: &interrupt };
+    let mut trouble = None;
+    crate::run::run(&workshop, jobs, workers, |mut event| {
+        if let RunEvent::Finished(cell) = &mut event {
+            cell.compare(snapshots.of(&cell.suite, &cell.record.client));
+            let written = out
+                .append(&cell.record, &cell.transcript)
+                .map_err(fault)
+                .and_then(|()| stream(terminal, format, &cell.record));
+            if let Err(error) = written {
+                // Going on would only lose more results.
+                interrupt.request();
+                trouble.get_or_insert(error);
+            }
+            if args.accept {
+                snapshots.accept(cell);
+            }
+            finished.push(cell.record.clone());
+        }
+        terminal.show(&event);
+    });
+    terminal.done();
+    run.interrupted = interrupt.requested();
+    run.finished = Some(now());
+    out.write_run(&run).map_err(fault)?;
+    if let Some(error) = trouble {
+        return Err(error);
+    }
+    if args.accept {
+        snapshots.save().map_err(fault)?;
+    }
+    let order = |cell: &CellRecord| run.plan.iter().position(|planned| *planned == cell.cell);
+    finished.sort_by_key(order);
+    if format == Format::Human {
+        terminal.data(&summary::render(&finished, terminal.paint())).map_err(fault)?;
+    }
+    say_end(terminal, args, &run, &finished, began, &project, &folder);
+    Ok(exit(&run, &finished, args.accept))
+}
+
+fn choose(named: Option<Kind>, terminal: &Terminal) -> Kind {
+    let (kind, why) = match named {
+        Some(kind) => (kind, "as asked".to_owned()),
+        None => doctor::choose(),
+    };
+    terminal.say(&format!("board: {kind}, {} ({why})", kind.describe()));
+    kind
+}
+
+/// The folder of this run, and what a run that is continued has finished already.
+fn run_folder(
+    args: &RunArgs,
+    project: &Project,
+    jobs: &mut Vec<Job>,
+    kind: Kind,
+) -> Result<(PathBuf, Vec<CellRecord>)> {
+    if let Some(folder) = &args.resume {
+        let before = record::read_run(folder)?;
+        if before.board != kind.board_name() {
+            anyhow::bail!(
+                "the run in {} was on board {}: give `--board {}` to go on with it",
+                folder.display(),
+                before.board.name,
+                before.board.name
+            );
+        }
+        let mut done = record::read_cells(folder)?;
+        // What broke on our side is worth another try.
+        done.retain(|cell| cell.verdict != Verdict::Fault);
+        jobs.retain(|job| !done.iter().any(|cell| cell.cell == job.cell));
+        return Ok((folder.clone(), done));
+    }
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => {
+            let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+            project.runs().join(format!("{time}-{:04x}", fastrand::u16(..)))
+        }
+    };
+    if folder.join("cells.jsonl").exists() {
+        anyhow::bail!(
+            "{} already holds a run: name another folder, or go on with it by `--resume {}`",
+            folder.display(),
+            folder.display()
+        );
+    }
+    Ok((folder, Vec::new()))
+}
+
+/// An image for every build that the jobs need; what is not cached is built now.
+fn images(
+    builder: &Builder,
+    kind: Kind,
+    jobs: &[Job],
+    terminal: &mut Terminal,
+) -> Result<BTreeMap<BuildName, Image>> {
+    let builds: BTreeSet<_> = jobs.iter().map(|job| job.cell.client.build.clone()).collect();
+    let mut images = BTreeMap::new();
+    for build in builds {
+        let image = builder
+            .image(&build, kind.target(), &mut |progress| terminal.working(&progress.to_string()))
+            .map_err(fault)?;
+        images.insert(build, image);
+    }
+    terminal.done();
+    Ok(images)
+}
+
+/// With `--format json`: each finished cell as a line, at once.
+fn stream(terminal: &Terminal, format: Format, cell: &CellRecord) -> Result<()> {
+    if format == Format::Json {
+        let mut line = serde_json::to_string(cell).context("cannot write JSON")?;
+        line.push('\n');
+        terminal.data(&line).map_err(fault)?;
+    }
+    Ok(())
+}
+
+fn workers(args: &RunArgs, jobs: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    args.jobs.map_or(cores, usize::from).min(jobs).max(1)
+}
+
+fn exit(run: &Run, cells: &[CellRecord], accepted: bool) -> Exit {
+    let any = |verdict| cells.iter().any(|cell| cell.verdict == verdict);
+    if run.interrupted {
+        Exit::Interrupted
+    } else if any(Verdict::Fault) {
+        Exit::RigFault
+    } else if cells
+        .iter()
+        .all(|cell| matches!(cell.verdict, Verdict::Unsupported | Verdict::Skipped))
+    {
+        Exit::NothingSelected
+    } else if !accepted && (any(Verdict::Changed) || any(Verdict::Surprise) || any(Verdict::New)) {
+        Exit::Unexpected
+    } else {
+        Exit::AsExpected
+    }
+}
+
+fn say_end(
+    terminal: &Terminal,
+    args: &RunArgs,
+    run: &Run,
+    cells: &[CellRecord],
+    began: Instant,
+    project: &Project,
+    folder: &Path,
+) {
+    if run.interrupted {
+        terminal.say(&format!(
+            "interrupted after {} of {} cells; go on with `cargo rig run --resume {}`",
+            cells.len(),
+            run.plan.len(),
+            folder.display()
+        ));
+    }
+    terminal.say(&format!(
+        "{} cells in {:.1} s on {}: {}",
+        cells.len(),
+        began.elapsed().as_secs_f32(),
+        run.board.name,
+        summary::totals(cells)
+    ));
+    let shown = folder.strip_prefix(project.root()).unwrap_or(folder);
+    terminal.say(&format!("record: {}", shown.display()));
+    let open = |verdict| cells.iter().any(|cell| cell.verdict == verdict);
+    if !args.accept && (open(Verdict::New) || open(Verdict::Changed)) {
+        terminal.say("if what was seen is right, `--accept` makes it the expectation");
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn folder_name(folder: &Path) -> String {
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// `target/rig/latest` points at the newest run. Only a convenience: failing is not worth a word.
+fn link_latest(project: &Project, folder: &Path) {
+    let latest = project.cache().join("latest");
+    let fresh = project.cache().join(format!("latest.{}", std::process::id()));
+    if let Ok(folder) = folder.canonicalize()
+        && std::os::unix::fs::symlink(folder, &fresh).is_ok()
+    {
+        let _ = std::fs::rename(fresh, latest);
+    }
+}
+
+/// Snapshots of the clients in a run, read once.
+struct Snapshots {
+    suites: PathBuf,
+    held: BTreeMap<PathBuf, (Option<Snapshot>, bool)>,
+}
+
+impl Snapshots {
+    fn new(suites: PathBuf) -> Self {
+        Self { suites, held: BTreeMap::new() }
+    }
+
+    /// Reads what the jobs need; a broken snapshot is noticed before anything runs.
+    fn load(&mut self, jobs: &[Job]) -> Result<()> {
+        for job in jobs {
+            let path = Snapshot::path(&self.suites, &job.suite, &job.cell.client);
+            if let Entry::Vacant(vacant) = self.held.entry(path) {
+                let snapshot = Snapshot::load(vacant.key())?;
+                vacant.insert((snapshot, false));
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, suite: &str, client: &ClientName) -> Option<&Snapshot> {
+        self.held.get(&Snapshot::path(&self.suites, suite, client))?.0.as_ref()
+    }
+
+    fn accept(&mut self, cell: &Cell) {
+        let acceptable = matches!(cell.record.verdict, Verdict::Changed | Verdict::New)
+            && cell.record.outcome.result != suites::OutcomeKind::TimedOut;
+        let path = Snapshot::path(&self.suites, &cell.suite, &cell.record.client);
+        let (Some(seen), true, Some((snapshot, dirty))) =
+            (&cell.seen, acceptable, self.held.get_mut(&path))
+        else {
+            return;
+        };
+        snapshot.get_or_insert_default().accept(&cell.record.broker, seen.clone());
+        *dirty = true;
+    }
+
+    fn save(&self) -> Result<(), suites::snapshot::SnapshotError> {
+        for (path, (snapshot, dirty)) in &self.held {
+            if let (Some(snapshot), true) = (snapshot, dirty) {
+                snapshot.save(path)?;
+            }
+        }
+        Ok(())
+    }
+}

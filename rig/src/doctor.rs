@@ -1,0 +1,115 @@
+//! What this machine has for each kind of board, what it lacks, and which command mends that.
+
+use crate::board::Kind;
+use crate::firmware;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// One thing that a kind of board needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Need {
+    /// What it is for.
+    pub what: &'static str,
+    /// Where it was found; missing if it was not.
+    pub found: Option<String>,
+    /// The command that gets it, if it is missing.
+    pub mend: Option<&'static str>,
+}
+
+/// What a kind of board has and lacks here.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checkup {
+    /// The kind's name.
+    pub board: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Whether it can run.
+    pub ready: bool,
+    /// One by one.
+    pub needs: Vec<Need>,
+}
+
+/// Debian's packages for the emulated board.
+pub const QEMU_PACKAGES: [&str; 3] =
+    ["qemu-system-arm", "gcc-arm-none-eabi", "libnewlib-arm-none-eabi"];
+
+/// Looks at this machine for one kind of board. Starts no program.
+#[must_use]
+pub fn check(kind: Kind) -> Checkup {
+    let mut needs = vec![
+        tool("C compiler", &["cc", "gcc", "clang"], "apt-get install gcc"),
+        tool("perl, to build OpenSSL for the brokers", &["perl"], "apt-get install perl"),
+        tool("make, to build OpenSSL for the brokers", &["make"], "apt-get install make"),
+    ];
+    if kind == Kind::Qemu {
+        needs.push(tool("emulator", &["qemu-system-arm"], "apt-get install qemu-system-arm"));
+        needs.push(tool(
+            "C compiler for Cortex-M",
+            &["arm-none-eabi-gcc"],
+            "apt-get install gcc-arm-none-eabi",
+        ));
+        needs.push(newlib());
+        needs.push(rust_for_m3());
+    }
+    let ready = needs.iter().all(|need| need.found.is_some());
+    Checkup { board: kind.name(), about: kind.describe(), ready, needs }
+}
+
+fn tool(what: &'static str, names: &[&str], mend: &'static str) -> Need {
+    let found = names.iter().find_map(|name| firmware::which(name));
+    found_or(what, found.map(|path| path.display().to_string()), mend)
+}
+
+fn found_or(what: &'static str, found: Option<String>, mend: &'static str) -> Need {
+    let mend = found.is_none().then_some(mend);
+    Need { what, found, mend }
+}
+
+/// The C library for Cortex-M, wherever this distribution keeps it.
+fn newlib() -> Need {
+    let places = ["/usr/lib/arm-none-eabi/include", "/usr/arm-none-eabi/include"];
+    let beside_gcc = firmware::which("arm-none-eabi-gcc")
+        .and_then(|gcc| gcc.canonicalize().ok())
+        .and_then(|gcc| Some(gcc.parent()?.parent()?.join("arm-none-eabi/include")));
+    let found = places
+        .iter()
+        .map(PathBuf::from)
+        .chain(beside_gcc)
+        .map(|folder| folder.join("newlib.h"))
+        .find(|header| header.is_file());
+    found_or(
+        "C library for Cortex-M (newlib)",
+        found.map(|path| path.display().to_string()),
+        "apt-get install libnewlib-arm-none-eabi",
+    )
+}
+
+fn rust_for_m3() -> Need {
+    found_or(
+        "Rust for thumbv7m-none-eabi",
+        firmware::toolchain().ok().map(|toolchain| toolchain.to_string()),
+        "rustup target add thumbv7m-none-eabi (or, on Debian: apt-get install rustc-web cargo-web rust-web-src)",
+    )
+}
+
+/// The best kind of board that can run here, with the sentence that says which and why.
+#[must_use]
+pub fn choose() -> (Kind, String) {
+    let qemu = check(Kind::Qemu);
+    if qemu.ready {
+        return (
+            Kind::Qemu,
+            "no attached board is known to this version of the rig; the emulated one can run here"
+                .to_owned(),
+        );
+    }
+    let lacking: Vec<_> =
+        qemu.needs.iter().filter(|need| need.found.is_none()).map(|need| need.what).collect();
+    (
+        Kind::Native,
+        format!(
+            "the emulated board lacks: {}; `cargo rig run --setup` installs it, `cargo rig doctor` shows the commands",
+            lacking.join(", ")
+        ),
+    )
+}

@@ -1,0 +1,166 @@
+//! Firmware images: built when first needed, then kept by content.
+//!
+//! ```text
+//! build + target + sources + toolchain --hash--> id --in the cache?--yes--> image
+//!                                                        |
+//!                                                        no --cargo build--> image
+//! ```
+//!
+//! The id is compiled into the image, which tells it when asked, so that a board that already runs
+//! an image need not be given it again. A lookup that finds the image starts no program.
+
+mod builds;
+mod cargo;
+mod content;
+mod toolchain;
+
+pub use builds::{BuildInfo, BuildsError};
+pub use toolchain::{MissingTool, Toolchain, toolchain, which};
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use suites::BuildName;
+
+/// What firmware is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// This host, as a process.
+    Native,
+    /// QEMU's Cortex-M3 board `mps2-an385`.
+    Mps2An385,
+}
+
+impl Target {
+    /// The name that the image gives when asked.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Mps2An385 => "mps2-an385",
+        }
+    }
+}
+
+/// A firmware image on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The build it holds.
+    pub build: BuildName,
+    /// Hash of everything it was made from; compiled into it.
+    pub id: String,
+    /// The executable file, ELF.
+    pub path: PathBuf,
+}
+
+/// What the builder is doing, for people.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    build: BuildName,
+    target: Target,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "building firmware {} for {} (once; the first build takes about a minute)",
+            self.build,
+            self.target.name()
+        )
+    }
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Nothing here can compile for the target.
+    #[error(transparent)]
+    Toolchain(#[from] MissingTool),
+    /// A file of the firmware or of the cache cannot be used.
+    #[error("cannot use {path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// cargo says no.
+    #[error("firmware {build} for {target} does not build ({why}); the whole output is in {log}\n{tail}", log = log.display())]
+    Cargo {
+        /// The build.
+        build: BuildName,
+        /// The target's name.
+        target: &'static str,
+        /// How cargo ended.
+        why: String,
+        /// Its output.
+        log: PathBuf,
+        /// The end of its output.
+        tail: String,
+    },
+}
+
+fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
+    let path = path.to_owned();
+    move |source| BuildError::File { path, source }
+}
+
+/// Makes images.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    firmware: PathBuf,
+    cache: PathBuf,
+}
+
+impl Builder {
+    /// A builder for the checkout at `root` that keeps its images below `cache`.
+    #[must_use]
+    pub fn new(root: &Path, cache: &Path) -> Self {
+        Self { firmware: root.join("firmware"), cache: cache.to_owned() }
+    }
+
+    /// Every build there is, from `firmware/mbedtls/stacks/*/builds.toml`.
+    ///
+    /// # Errors
+    /// [`BuildsError`] names the file.
+    pub fn builds(&self) -> Result<Vec<BuildInfo>, BuildsError> {
+        builds::read(&self.firmware.join("mbedtls/stacks"))
+    }
+
+    /// The image of `build` for `target`; `progress` is told if it has to be built.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or what cargo said.
+    pub fn image(
+        &self,
+        build: &BuildName,
+        target: Target,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Image, BuildError> {
+        let recipe = cargo::Recipe::for_target(target)?;
+        let id = content::id(&self.firmware, build, target, &recipe)?;
+        let folder = self.cache.join("images").join(&id);
+        let path = folder.join("image.elf");
+        let image = Image { build: build.clone(), id, path };
+        if image.path.is_file() {
+            return Ok(image);
+        }
+        std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
+        // One build at a time, also among processes: two would only fight for cargo's own lock.
+        let _lock = self.lock()?;
+        if !image.path.is_file() {
+            progress(Progress { build: build.clone(), target });
+            recipe.build(&self.firmware, &self.cache, &image)?;
+        }
+        Ok(image)
+    }
+
+    /// The operating system gives it back when the file is closed, whatever ends the process.
+    fn lock(&self) -> Result<File, BuildError> {
+        let path = self.cache.join("firmware.lock");
+        let lock = File::create(&path).map_err(file_error(&path))?;
+        lock.lock().map_err(file_error(&path))?;
+        Ok(lock)
+    }
+}

@@ -1,0 +1,182 @@
+//! The build itself: a cargo of its own for the firmware's workspace.
+
+use super::toolchain::THUMB;
+use super::{BuildError, Image, MissingTool, Target, file_error, toolchain, which};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A build downloads and compiles about thirty crates and the C library; more than this is a hang.
+const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How often the build is looked at. It takes seconds, so nobody waits for this.
+const BUILD_GLANCE: Duration = Duration::from_millis(50);
+/// How many lines of a failed build's output are shown.
+const TAIL_LINES: usize = 12;
+
+/// The programs that build for one target.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    target: Target,
+    cargo: PathBuf,
+    /// Missing where cargo finds it by itself.
+    rustc: Option<PathBuf>,
+    build_core: bool,
+    c_compiler: PathBuf,
+}
+
+impl Recipe {
+    /// Finds the programs. Starts none of them.
+    pub(super) fn for_target(target: Target) -> Result<Self, MissingTool> {
+        match target {
+            Target::Native => {
+                let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which("cargo"));
+                let missing = MissingTool { what: "cargo", mend: "install Rust from rustup.rs" };
+                let c_compiler = ["cc", "gcc", "clang"].iter().find_map(|name| which(name));
+                Ok(Self {
+                    target,
+                    cargo: cargo.ok_or(missing)?,
+                    rustc: None,
+                    build_core: false,
+                    c_compiler: c_compiler.ok_or(MissingTool {
+                        what: "a C compiler",
+                        mend: "run `apt-get install gcc`",
+                    })?,
+                })
+            }
+            Target::Mps2An385 => {
+                let found = toolchain()?;
+                let missing = MissingTool {
+                    what: "the C compiler for Cortex-M",
+                    mend: "run `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`",
+                };
+                Ok(Self {
+                    target,
+                    cargo: found.cargo,
+                    rustc: Some(found.rustc),
+                    build_core: found.build_core,
+                    c_compiler: which("arm-none-eabi-gcc").ok_or(missing)?,
+                })
+            }
+        }
+    }
+
+    /// The programs whose change makes another image.
+    pub(super) fn compilers(&self) -> impl Iterator<Item = &Path> {
+        let rust = self.rustc.as_deref().unwrap_or(&self.cargo);
+        [rust, self.c_compiler.as_path()].into_iter()
+    }
+
+    /// Builds `image` and puts it in its place, whole or not at all.
+    pub(super) fn build(
+        &self,
+        firmware: &Path,
+        cache: &Path,
+        image: &Image,
+    ) -> Result<(), BuildError> {
+        let target_folder = cache.join("firmware-target");
+        let log = image.path.with_file_name("build.log");
+        let mut command = self.command(firmware, &target_folder, image);
+        let output = File::create(&log).map_err(file_error(&log))?;
+        let copy = output.try_clone().map_err(file_error(&log))?;
+        command.stdin(Stdio::null()).stdout(output).stderr(copy);
+        let failed = |why: String| BuildError::Cargo {
+            build: image.build.clone(),
+            target: self.target.name(),
+            why,
+            tail: tail(&log),
+            log: log.clone(),
+        };
+        let status = wait(&mut command).map_err(failed)?;
+        if !status.success() {
+            return Err(failed(status.to_string()));
+        }
+        let built = target_folder.join(self.output());
+        let fresh = image.path.with_extension(format!("{}.tmp", std::process::id()));
+        std::fs::copy(&built, &fresh).map_err(file_error(&built))?;
+        std::fs::rename(&fresh, &image.path).map_err(file_error(&image.path))
+    }
+
+    fn output(&self) -> PathBuf {
+        match self.target {
+            Target::Native => PathBuf::from("release/native"),
+            Target::Mps2An385 => PathBuf::from(THUMB).join("device/m3"),
+        }
+    }
+
+    fn command(&self, firmware: &Path, target_folder: &Path, image: &Image) -> Command {
+        let mut command = Command::new(&self.cargo);
+        clear_outer_cargo(&mut command);
+        command
+            .current_dir(firmware)
+            .args(["build", "--locked", "--color", "never"])
+            .env("CARGO_TARGET_DIR", target_folder)
+            .env("RIG_BUILD", image.build.as_str())
+            .env("RIG_IMAGE", &image.id);
+        match self.target {
+            Target::Native => {
+                command.args(["--release", "--package", "native"]);
+            }
+            Target::Mps2An385 => {
+                command
+                    .args(["--profile", "device", "--package", "m3", "--target", THUMB])
+                    .env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", &self.c_compiler);
+            }
+        }
+        if let Some(rustc) = &self.rustc {
+            command.env("RUSTC", rustc);
+        }
+        if self.build_core {
+            // Building the core library is still behind a nightly switch, which this opens.
+            command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core,alloc");
+        }
+        command
+    }
+}
+
+/// What an outer cargo sets for its own build must not reach this one. Where its downloads lie, and
+/// how it reaches the network, must.
+fn clear_outer_cargo(command: &mut Command) {
+    const KEPT: [&str; 2] = ["CARGO_HOME", "CARGO_NET_OFFLINE"];
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        let outer = name.starts_with("CARGO")
+            || name.starts_with("RUSTC")
+            || name.starts_with("RUSTFLAGS")
+            || name == "RUSTUP_TOOLCHAIN"
+            || name == "RUST_RECURSION_COUNT";
+        let kept = KEPT.contains(&&*name)
+            || name.starts_with("CARGO_HTTP_")
+            || name.starts_with("CARGO_REGISTRIES_");
+        if outer && !kept {
+            command.env_remove(key);
+        }
+    }
+}
+
+fn wait(command: &mut Command) -> Result<ExitStatus, String> {
+    let mut child = command.spawn().map_err(|error| format!("cargo does not start: {error}"))?;
+    let began = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if began.elapsed() < BUILD_LIMIT => thread::sleep(BUILD_GLANCE),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("not done after {} minutes", BUILD_LIMIT.as_secs() / 60));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// The end of a build's output, made safe to show.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let lines: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let from = lines.len().saturating_sub(TAIL_LINES);
+    let shown = lines.iter().skip(from).map(|line| reports::transcript::printable(line));
+    shown.map(|line| format!("  {line}\n")).collect()
+}

@@ -1,0 +1,100 @@
+//! The content id of an image: a hash over everything that it is made from.
+
+use super::cargo::Recipe;
+use super::{BuildError, Target, file_error};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use suites::BuildName;
+
+/// Part of the id; raised when the way of building changes without a file changing.
+const RECIPE_VERSION: u32 = 1;
+
+/// Hexadecimal digits of the id: as many as the image can afford to carry, and enough.
+const DIGITS: usize = 16;
+
+/// Hashes sources, build, target and compilers. The id says nothing about where they lie.
+pub(super) fn id(
+    firmware: &Path,
+    build: &BuildName,
+    target: Target,
+    recipe: &Recipe,
+) -> Result<String, BuildError> {
+    let mut hash = Sha256::new();
+    hash.update(RECIPE_VERSION.to_le_bytes());
+    let mut field = |bytes: &[u8]| {
+        // With its length, so that no two lists of fields look alike.
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    field(build.as_str().as_bytes());
+    field(target.name().as_bytes());
+    for compiler in recipe.compilers() {
+        field(stamp(compiler)?.as_bytes());
+    }
+    for file in files(firmware)? {
+        let name = file.strip_prefix(firmware).unwrap_or(&file);
+        field(name.to_string_lossy().as_bytes());
+        field(&std::fs::read(&file).map_err(file_error(&file))?);
+    }
+    let digest = hash.finalize();
+    let hex = data_encoding::HEXLOWER.encode(&digest);
+    Ok(hex.chars().take(DIGITS).collect())
+}
+
+/// A compiler by name, size and time: asking it for its version would cost more than all the rest.
+fn stamp(program: &Path) -> Result<String, BuildError> {
+    let data = std::fs::metadata(program).map_err(file_error(program))?;
+    let time = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Ok(format!("{} {} {:?}", program.display(), data.len(), time))
+}
+
+/// The firmware's files in the order of their names. What no image is made from is left out.
+fn files(firmware: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let wanted = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        let skipped = entry.file_type().is_dir() && matches!(&*name, "target" | "tests");
+        !skipped && (entry.depth() == 0 || !name.starts_with('.'))
+    };
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(firmware).into_iter().filter_entry(wanted) {
+        let entry = entry.map_err(|error| file_error(firmware)(error.into()))?;
+        if entry.file_type().is_file() {
+            found.push(entry.into_path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_id_follows_content_build_and_target_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        file("dut/src/lib.rs", "one");
+        let recipe = Recipe::for_target(Target::Native).unwrap();
+        let (a, b): (BuildName, BuildName) = ("s/a".parse().unwrap(), "s/b".parse().unwrap());
+        let id_of = |build| id(folder.path(), build, Target::Native, &recipe).unwrap();
+        let first = id_of(&a);
+        assert_eq!(first.len(), DIGITS);
+        file("target/debug/junk", "x");
+        file("dut/tests/test.rs", "x");
+        assert_eq!(id_of(&a), first, "nothing that counts has changed");
+        assert_ne!(id_of(&b), first, "another build");
+        file("dut/src/lib.rs", "two");
+        assert_ne!(id_of(&a), first, "another content");
+        file("dut/src/lib.rs", "one");
+        assert_eq!(id_of(&a), first, "the old content again");
+        file("dut/src/more.rs", "");
+        assert_ne!(id_of(&a), first, "another file");
+    }
+}

@@ -1,0 +1,89 @@
+//! What is to be run: cells with everything they need, in an order that changes boards rarely.
+
+use crate::firmware::BuildInfo;
+use suites::broker::BrokerProfile;
+use suites::cell::CellId;
+use suites::library::{Library, Unknown};
+use suites::profile::ClientProfile;
+
+/// One cell with its profiles looked up.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The cell.
+    pub cell: CellId,
+    /// The suites it was taken from, the first one's snapshot is its expectation.
+    pub suite: String,
+    /// The client's profile.
+    pub profile: ClientProfile,
+    /// The broker's profile.
+    pub broker: BrokerProfile,
+}
+
+/// One part of a plan that is split among several machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub index: usize,
+    /// How many parts.
+    pub of: usize,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(index, of)| {
+            let shard = Self { index: index.parse().ok()?, of: of.parse().ok()? };
+            (1..=shard.of).contains(&shard.index).then_some(shard)
+        });
+        parsed.ok_or_else(|| "a shard looks like 1/4: part 1 of 4".to_owned())
+    }
+}
+
+/// The jobs of the named suites that pass every filter, each cell once, grouped by build.
+///
+/// The order is stable: the same suites and filters always give the same list.
+///
+/// # Errors
+/// [`Unknown`] for a suite, broker, profile or build that does not exist.
+pub fn expand(
+    library: &Library,
+    builds: &[BuildInfo],
+    suites: &[String],
+    filters: &[String],
+    shard: Option<Shard>,
+) -> Result<Vec<Job>, Unknown> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for name in suites {
+        let suite = library.suite(name)?;
+        for cell in &suite.cells {
+            let known = builds.iter().map(|build| build.name.as_str());
+            if !known.clone().any(|build| build == cell.client.build.as_str()) {
+                let build = cell.client.build.as_str();
+                return Err(Unknown::new("build", build, known, "rig list builds"));
+            }
+            let id = cell.to_string();
+            let wanted =
+                filters.is_empty() || filters.iter().any(|text| id.contains(text.as_str()));
+            if wanted && !jobs.iter().any(|job| job.cell == *cell) {
+                jobs.push(Job {
+                    cell: cell.clone(),
+                    suite: suite.name.clone(),
+                    profile: library.profile(&cell.client.profile)?.clone(),
+                    broker: library.broker(&cell.broker)?.clone(),
+                });
+            }
+        }
+    }
+    // A stable sort keeps the file's order within a build, and the builds' order as they appear.
+    let order: Vec<_> = jobs.iter().map(|job| job.cell.client.build.clone()).collect();
+    jobs.sort_by_key(|job| order.iter().position(|build| *build == job.cell.client.build));
+    if let Some(shard) = shard {
+        let mut number = 0;
+        jobs.retain(|_| {
+            number += 1;
+            (number - 1) % shard.of == shard.index - 1
+        });
+    }
+    Ok(jobs)
+}

@@ -1,0 +1,307 @@
+//! One cell on one DUT against one broker: commands out, events in, TLS bytes relayed.
+//!
+//! ```text
+//! DUT --frames over the link--> session --TCP--> broker
+//!                                  |
+//!                                  +--> transcript
+//! ```
+//!
+//! The DUT pulls, so there is never anything to wait for on both sides at once: while it waits for
+//! bytes the session reads the TCP connection, else the session reads the link. The session gives
+//! no verdict; it writes down what it saw, and says whether the DUT can take another cell.
+
+use crate::deadline::{Deadline, Interrupt};
+use crate::link::{Incoming, Link, LinkError};
+use reports::transcript::{BrokerWord, Seen, Transcript};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+use suites::outcome::{Close, End, phase_name};
+use wire::Command;
+use wire::message::{CellCommand, Closing};
+
+/// How long a DUT has to end a cell that the rig gave up.
+const ABORT_LIMIT: Duration = Duration::from_secs(2);
+/// Our own broker on loopback accepts at once or not at all.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How many stretches of noise are kept; a DUT that prints for ever must not fill the disk.
+const NOISE_KEPT: usize = 16;
+/// A DUT that has sent this many damaged stretches in one cell does not speak our protocol.
+const NOISE_LIMIT: usize = 1000;
+
+/// What a session leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was seen.
+    pub transcript: Transcript,
+    /// The client's TCP port, if it connected.
+    pub client_port: Option<u16>,
+    /// When the start command was sent.
+    pub started: Instant,
+    /// Host time from the start command to the result.
+    pub wall: Duration,
+    /// Whether the DUT is known to wait for its next command.
+    pub usable: bool,
+    /// Whether a person asked to stop while it ran.
+    pub interrupted: bool,
+}
+
+/// Runs one cell. Whatever happens ends up in the transcript.
+#[must_use]
+pub fn run(
+    link: &mut Link,
+    board: &str,
+    command: &CellCommand<'_>,
+    broker: SocketAddr,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Finished {
+    let started = Instant::now();
+    let mut session = Session {
+        link,
+        board,
+        broker,
+        tcp: None,
+        client_port: None,
+        started,
+        deadline: Deadline::after(limit),
+        transcript: Transcript::default(),
+        noises: 0,
+        broker_closed: false,
+        interrupt,
+    };
+    let end = session.drive(command);
+    let wall = started.elapsed();
+    let interrupted = matches!(end, Err(Broken::Interrupted));
+    let usable = session.settle(end);
+    let Session { transcript, client_port, .. } = session;
+    Finished { transcript, client_port, started, wall, usable, interrupted }
+}
+
+struct Session<'a> {
+    link: &'a mut Link,
+    board: &'a str,
+    broker: SocketAddr,
+    tcp: Option<TcpStream>,
+    client_port: Option<u16>,
+    started: Instant,
+    deadline: Deadline,
+    transcript: Transcript,
+    noises: usize,
+    broker_closed: bool,
+    interrupt: &'a Interrupt,
+}
+
+/// Why a cell did not come to the client's own end.
+enum Broken {
+    /// The cell's time was over while this was waited for.
+    TimedOut(String),
+    /// Something of ours broke.
+    Fault(String),
+    /// A person asked to stop.
+    Interrupted,
+}
+
+impl Session<'_> {
+    fn drive(&mut self, command: &CellCommand<'_>) -> Result<(), Broken> {
+        self.link.renew_token();
+        self.send(&Command::Run(command.clone()))?;
+        loop {
+            let incoming = self.link.next(self.deadline).map_err(|error| self.broken(&error))?;
+            match incoming {
+                Incoming::Connect => self.connect()?,
+                Incoming::Write(bytes) => self.write(bytes),
+                Incoming::Read { at_most } => self.answer_read(at_most)?,
+                Incoming::Close => self.close(),
+                Incoming::Log(line) => self.note(Seen::Log(line)),
+                Incoming::Phase(mark) => self.note(Seen::Phase(mark)),
+                Incoming::Noise { why, text } => self.noise(&why.to_string(), text)?,
+                // An identity under this cell's token: the DUT has booted anew in mid-cell.
+                Incoming::Identity(_) => {
+                    return Err(Broken::Fault(format!(
+                        "board {} restarted {}; see its device.log",
+                        self.board,
+                        self.position()
+                    )));
+                }
+                Incoming::Done(result) => {
+                    self.note(Seen::Result(result));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, seen: Seen) {
+        let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.transcript.push(at_ns, seen);
+    }
+
+    fn send(&mut self, command: &Command<'_>) -> Result<(), Broken> {
+        self.link.send(command).map_err(|error| self.broken(&error))
+    }
+
+    fn position(&self) -> String {
+        match self.transcript.last_phase() {
+            Some(phase) => format!("after phase {}", phase_name(phase)),
+            None => "before its first phase".to_owned(),
+        }
+    }
+
+    fn broken(&self, error: &LinkError) -> Broken {
+        let position = self.position();
+        match error {
+            LinkError::TimedOut(_) => Broken::TimedOut(format!("the client, {position}")),
+            LinkError::Interrupted => Broken::Interrupted,
+            LinkError::Closed => Broken::Fault(format!(
+                "board {} went away {position}: its process ended or its line was closed",
+                self.board
+            )),
+            LinkError::Port(_) | LinkError::TooLong => {
+                Broken::Fault(format!("board {}, {position}: {error}", self.board))
+            }
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), Broken> {
+        let fault = |error: io::Error| {
+            Broken::Fault(format!(
+                "the rig cannot reach its own broker at {}: {error}",
+                self.broker
+            ))
+        };
+        let opened = TcpStream::connect_timeout(&self.broker, CONNECT_LIMIT).and_then(|tcp| {
+            // Nagle's algorithm with delayed ACK would add 40 ms to every flight.
+            tcp.set_nodelay(true)?;
+            let port = tcp.local_addr()?.port();
+            Ok((tcp, port))
+        });
+        let (tcp, client_port) = opened.map_err(fault)?;
+        self.tcp = Some(tcp);
+        self.client_port = Some(client_port);
+        self.note(Seen::TcpConnected { client_port });
+        self.send(&Command::Connected)
+    }
+
+    fn write(&mut self, bytes: Vec<u8>) {
+        // A broker that is gone is noticed by the next read, as on a real socket.
+        if let Some(tcp) = &mut self.tcp {
+            let _ = tcp.write_all(&bytes);
+        }
+        self.note(Seen::Bytes { from: End::Client, bytes });
+    }
+
+    fn answer_read(&mut self, at_most: usize) -> Result<(), Broken> {
+        let mut buffer = vec![0; at_most.clamp(1, wire::MAX_MESSAGE - 8)];
+        match self.read_broker(&mut buffer)? {
+            Ok(0) => self.broker_closed(Close::Fin, Closing::Fin),
+            Ok(length) => {
+                buffer.truncate(length);
+                self.send(&Command::Data(&buffer))?;
+                self.note(Seen::Bytes { from: End::Broker, bytes: buffer });
+                Ok(())
+            }
+            Err(_) => self.broker_closed(Close::Rst, Closing::Reset),
+        }
+    }
+
+    fn broker_closed(&mut self, how: Close, closing: Closing) -> Result<(), Broken> {
+        if !self.broker_closed {
+            self.broker_closed = true;
+            self.note(Seen::Closed { from: End::Broker, how });
+        }
+        self.send(&Command::Closed(closing))
+    }
+
+    /// Reads what the broker sent next; the inner error is the broker's way of closing.
+    fn read_broker(&mut self, buffer: &mut [u8]) -> Result<io::Result<usize>, Broken> {
+        let position = self.position();
+        let Some(tcp) = &mut self.tcp else { return Ok(Ok(0)) };
+        loop {
+            if self.interrupt.requested() {
+                return Err(Broken::Interrupted);
+            }
+            let waiting = || Broken::TimedOut(format!("bytes from the broker, {position}"));
+            let slice = self.deadline.slice().ok_or_else(waiting)?;
+            let read = tcp.set_read_timeout(Some(slice)).and_then(|()| tcp.read(buffer));
+            match read {
+                Err(error) if is_pause(&error) => {}
+                read => return Ok(read),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(tcp) = self.tcp.take() {
+            let _ = tcp.shutdown(Shutdown::Both);
+            self.note(Seen::Closed { from: End::Client, how: Close::Fin });
+        }
+    }
+
+    fn noise(&mut self, why: &str, text: String) -> Result<(), Broken> {
+        self.noises += 1;
+        if self.noises <= NOISE_KEPT {
+            self.note(Seen::Noise { why: why.to_owned(), text });
+        }
+        if self.noises > NOISE_LIMIT {
+            return Err(Broken::Fault(format!(
+                "board {} sends bytes that are no frames: is the right image on it, and is its serial speed right?",
+                self.board
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes down how the cell ended and brings the DUT back to waiting for a command.
+    fn settle(&mut self, end: Result<(), Broken>) -> bool {
+        let usable = match end {
+            Ok(()) => true,
+            Err(Broken::TimedOut(waiting_for)) => {
+                let limit_ms = u64::try_from(self.deadline.limit().as_millis()).unwrap_or(u64::MAX);
+                self.note(Seen::TimedOut { waiting_for, limit_ms });
+                self.abort()
+            }
+            Err(Broken::Fault(what)) => {
+                self.note(Seen::Fault { what });
+                false
+            }
+            Err(Broken::Interrupted) => {
+                self.note(Seen::Fault { what: "the run was interrupted".to_owned() });
+                false
+            }
+        };
+        let partial = self.link.take_partial();
+        if !usable && !partial.is_empty() {
+            self.note(Seen::Noise { why: "an unfinished frame".to_owned(), text: partial });
+        }
+        self.close();
+        usable
+    }
+
+    /// Asks the DUT to give up; true if it does.
+    fn abort(&mut self) -> bool {
+        if self.link.send(&Command::Abort).is_err() {
+            return false;
+        }
+        let deadline = Deadline::after(ABORT_LIMIT);
+        loop {
+            match self.link.next(deadline) {
+                Ok(Incoming::Done(_)) => return true,
+                Ok(Incoming::Log(line)) => self.note(Seen::Log(line)),
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
+}
+
+/// Puts the broker's view into the transcript.
+pub fn add_broker_word(transcript: &mut Transcript, at_ns: u64, word: BrokerWord) {
+    transcript.push(at_ns, Seen::Broker(word));
+    transcript.sort();
+}

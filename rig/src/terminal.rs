@@ -1,0 +1,143 @@
+//! What a person sees while the rig works: the only place that writes to the terminal.
+//!
+//! Talk goes to standard error: a progress bar where that is a terminal, else one line for each
+//! cell. Data goes to standard output through [`Terminal::data`].
+
+use crate::run::RunEvent;
+use crate::summary::{self, Paint};
+use crate::verdict::Cell;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reports::record::Verdict;
+use std::io::{self, Write};
+use std::time::Duration;
+use suites::CellId;
+
+/// Standard output and standard error.
+pub struct Terminal {
+    bar: ProgressBar,
+    interactive: bool,
+    running: Vec<CellId>,
+    unexpected: usize,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Terminal {
+    /// The terminal as it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            interactive: console::Term::stderr().features().is_attended(),
+            running: Vec::new(),
+            unexpected: 0,
+        }
+    }
+
+    /// Says a line to the person.
+    pub fn say(&self, text: &str) {
+        // Suspended, so that the bar does not end up in the middle of the line. A closed standard
+        // error must not end a run.
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{text}");
+        });
+    }
+
+    /// Writes data to standard output.
+    ///
+    /// # Errors
+    /// What the system says, for example that the reader is gone.
+    pub fn data(&self, text: &str) -> io::Result<()> {
+        self.bar.suspend(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        })
+    }
+
+    /// How text for standard output is marked up.
+    #[must_use]
+    pub fn paint(&self) -> Paint {
+        Paint { colours: console::colors_enabled() }
+    }
+
+    /// Shows that something is being done that takes a while.
+    pub fn working(&mut self, text: &str) {
+        if self.interactive {
+            self.bar.finish_and_clear();
+            self.bar = ProgressBar::new_spinner();
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+                self.bar.set_style(style);
+            }
+            self.bar.set_message(text.to_owned());
+            self.bar.enable_steady_tick(Duration::from_millis(120));
+        } else {
+            self.say(text);
+        }
+    }
+
+    /// Ends what [`Terminal::working`] began.
+    pub fn done(&mut self) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+    }
+
+    /// Begins to show the progress of this many cells.
+    pub fn begin_cells(&mut self, count: usize) {
+        self.done();
+        if self.interactive {
+            self.bar = ProgressBar::new(count as u64);
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            let template = "[{bar:24}] {pos}/{len} cells, {elapsed}, {eta} left  {wide_msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+        }
+    }
+
+    /// Shows an event; the cell's verdict is set.
+    pub fn show(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Started(cell) => self.running.push(cell.clone()),
+            RunEvent::Finished(cell) => self.finished(cell),
+        }
+        let running: Vec<_> = self.running.iter().map(ToString::to_string).collect();
+        let bad = match self.unexpected {
+            0 => String::new(),
+            count => format!("{count} not as expected; "),
+        };
+        self.bar.set_message(format!("{bad}{}", running.join("  ")));
+    }
+
+    fn finished(&mut self, cell: &Cell) {
+        self.running.retain(|running| *running != cell.record.cell);
+        self.bar.inc(1);
+        let unexpected =
+            matches!(cell.record.verdict, Verdict::Changed | Verdict::Surprise | Verdict::Fault);
+        self.unexpected += usize::from(unexpected);
+        // On a terminal the bar is enough for cells in order; in a log every line counts.
+        if unexpected || !self.interactive {
+            let record = &cell.record;
+            let note = record.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+            let verdict = match record.verdict {
+                Verdict::Match => "as expected",
+                Verdict::Changed => "changed",
+                Verdict::New => "new",
+                Verdict::Surprise => "surprise",
+                Verdict::Unsupported => "unsupported",
+                Verdict::Skipped => "skipped",
+                Verdict::Fault => "fault of the rig",
+            };
+            self.say(&format!(
+                "{}: {} ({verdict}){note}",
+                record.cell,
+                summary::outcome(&record.outcome)
+            ));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A finished cell beside its expectation: transcript into record and verdict.
+
+use crate::board::Kind;
+use crate::plan::Job;
+use reports::record::{CellRecord, HelloRecord, Latency, PhaseLatency, Verdict};
+use reports::transcript::{Seen, Transcript};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use suites::names;
+use suites::outcome::{End, Outcome, OutcomeKind, phase_name};
+use suites::snapshot::{Expected, Measured, Snapshot};
+use suites::stream::Stream;
+use wire::message::ClockUnit;
+use wire::tls::CipherSuite;
+
+/// A finished cell: what is recorded, what it was made from, and what it may be compared with.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The line for `cells.jsonl`; its verdict is `new` until [`Cell::compare`].
+    pub record: CellRecord,
+    /// What was seen.
+    pub transcript: Transcript,
+    /// The suite whose snapshot applies.
+    pub suite: String,
+    /// What a snapshot would hold; `None` where there is nothing to expect again.
+    pub seen: Option<Expected>,
+}
+
+/// Judges a transcript and writes the record; `clock` is the DUT's unit and the cell's host time.
+#[must_use]
+pub fn conclude(
+    job: &Job,
+    kind: Kind,
+    transcript: Transcript,
+    clock: Option<(ClockUnit, Duration)>,
+) -> Cell {
+    let outcome = reports::judge(&transcript);
+    let subject = reports::diagnosis::Subject {
+        build: &job.cell.client.build,
+        profile: &job.profile,
+        broker: &job.broker,
+    };
+    let diagnosis = reports::diagnose(&subject, &transcript, &outcome);
+    let latency = clock.map(|(unit, wall)| latency(&transcript, unit, wall));
+    let result = transcript.result();
+    let heap_peak_bytes = result.map(|result| u64::from(result.heap_peak));
+    let stack_peak_bytes = result.and_then(|result| result.stack_peak).map(u64::from);
+    let seen = diagnosis.as_ref().map(|diagnosis| Expected {
+        outcome: outcome.clone(),
+        cause: diagnosis.cause.to_string(),
+        measured: match (&latency, heap_peak_bytes) {
+            (Some(latency), Some(heap)) if repeats(latency.unit) => {
+                let measured = measured(latency, &outcome, heap, stack_peak_bytes);
+                BTreeMap::from([(kind.name().to_owned(), measured)])
+            }
+            _ => BTreeMap::new(),
+        },
+    });
+    let record = CellRecord {
+        cell: job.cell.clone(),
+        board: kind.board_name(),
+        build: job.cell.client.build.clone(),
+        client: job.cell.client.clone(),
+        broker: job.cell.broker.clone(),
+        verdict: match outcome.result {
+            OutcomeKind::RigFault => Verdict::Fault,
+            OutcomeKind::Unsupported => Verdict::Unsupported,
+            _ => Verdict::New,
+        },
+        changes: Vec::new(),
+        note: note(&transcript),
+        client_hello: hello(&transcript),
+        diagnosis,
+        latency,
+        heap_peak_bytes,
+        stack_peak_bytes,
+        outcome,
+    };
+    Cell { record, transcript, suite: job.suite.clone(), seen }
+}
+
+impl Cell {
+    /// Sets the verdict from the snapshot of this client and suite, if there is one.
+    pub fn compare(&mut self, snapshot: Option<&Snapshot>) {
+        if matches!(self.record.verdict, Verdict::Fault | Verdict::Unsupported) {
+            return;
+        }
+        let expected = snapshot.and_then(|snapshot| snapshot.0.get(&self.record.broker));
+        let (Some(expected), Some(seen)) = (expected, &self.seen) else { return };
+        self.record.changes = expected.changes(seen);
+        // A timeout never satisfies an expectation, not even a recorded one.
+        let timed_out = self.record.outcome.result == OutcomeKind::TimedOut;
+        self.record.verdict = match self.record.changes.is_empty() && !timed_out {
+            true => Verdict::Match,
+            false => Verdict::Changed,
+        };
+    }
+}
+
+/// Whether figures of this unit repeat well enough to be compared with a snapshot.
+fn repeats(unit: ClockUnit) -> bool {
+    match unit {
+        ClockUnit::Instructions | ClockUnit::Cycles => true,
+        ClockUnit::Nanoseconds => false,
+    }
+}
+
+fn latency(transcript: &Transcript, unit: ClockUnit, wall: Duration) -> Latency {
+    let phases: Vec<PhaseLatency> = transcript
+        .phases()
+        .map(|(_, mark)| PhaseLatency {
+            name: phase_name(mark.phase),
+            compute: mark.compute,
+            wait: mark.wait,
+        })
+        .collect();
+    let total = transcript
+        .result()
+        .map_or_else(|| phases.iter().map(|phase| phase.compute).sum(), |result| result.compute);
+    Latency { unit, total, wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), phases }
+}
+
+fn measured(latency: &Latency, outcome: &Outcome, heap: u64, stack: Option<u64>) -> Measured {
+    let mut phases = BTreeMap::new();
+    for phase in &latency.phases {
+        *phases.entry(phase.name.clone()).or_default() += phase.compute;
+    }
+    Measured {
+        unit: latency.unit,
+        tolerance_permille: tolerance(outcome.cipher_suite),
+        total: latency.total,
+        heap_peak_bytes: heap,
+        stack_peak_bytes: stack,
+        phases,
+    }
+}
+
+/// Static RSA repeats to a few instructions under a fixed seed. With an ephemeral key the broker's
+/// random bytes decide how long the client's point multiplication takes.
+fn tolerance(suite: Option<CipherSuite>) -> u64 {
+    let ephemeral = suite
+        .and_then(names::cipher_suite_name)
+        .is_some_and(|name| name.contains("DHE") || name.contains("ECDH"));
+    if ephemeral { 20 } else { 1 }
+}
+
+fn note(transcript: &Transcript) -> Option<String> {
+    transcript.seen().find_map(|seen| match seen {
+        Seen::Fault { what } => Some(what.clone()),
+        Seen::TimedOut { waiting_for, limit_ms } => {
+            Some(format!("gave up after {} s of waiting for {waiting_for}", limit_ms / 1000))
+        }
+        _ => None,
+    })
+}
+
+fn hello(transcript: &Transcript) -> Option<HelloRecord> {
+    let bytes = transcript.bytes(End::Client);
+    let stream = Stream::parse(&bytes);
+    let hello = stream.client_hello?;
+    let record = stream.records.first()?;
+    let versions = hello.supported_versions.clone().unwrap_or_else(|| vec![hello.version]);
+    Some(HelloRecord {
+        record_hex: data_encoding::HEXLOWER.encode(bytes.get(record.range.clone())?),
+        versions: versions.iter().map(ToString::to_string).collect(),
+        suites: hello.cipher_suites.iter().map(ToString::to_string).collect(),
+        extensions: hello
+            .extensions
+            .iter()
+            .map(|kind| suites::hello::extension_name(*kind))
+            .collect(),
+        sni: hello.server_name.map(|name| reports::transcript::printable(name.as_bytes())),
+    })
+}

@@ -1,0 +1,113 @@
+//! Runs a client's cells of one suite on one kind of board, for the tests in `tests/`.
+//!
+//! The tests and `rig run` read the same snapshots. Here a difference shows as insta shows it: what
+//! was seen is laid over the snapshot, with figures within their tolerance left as they stand, so
+//! that the text changes only where the outcome has.
+
+use rig::board::Kind;
+use rig::deadline::Interrupt;
+use rig::doctor;
+use rig::firmware::Builder;
+use rig::plan;
+use rig::project::Project;
+use rig::run::{RunEvent, Workshop, run};
+use rig::verdict::Cell;
+use std::collections::BTreeMap;
+use std::error::Error;
+use suites::{ClientName, Library, Snapshot};
+
+/// Every test uses the seed of `rig run`.
+pub use rig::run::SEED;
+
+/// Whether tests may leave out what this machine cannot do; CI sets `RIG_NO_SKIP`.
+#[must_use]
+pub fn may_skip() -> bool {
+    std::env::var_os("RIG_NO_SKIP").is_none()
+}
+
+/// Whether this kind of board can run here; says so on standard error if it cannot.
+///
+/// # Panics
+/// If it cannot, and nothing may be skipped.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+pub fn can_run(kind: Kind) -> bool {
+    let checkup = doctor::check(kind);
+    let lacks: Vec<_> =
+        checkup.needs.iter().filter(|need| need.found.is_none()).map(|need| need.what).collect();
+    assert!(
+        checkup.ready || may_skip(),
+        "RIG_NO_SKIP is set, and the {kind} board lacks: {}",
+        lacks.join(", ")
+    );
+    if !checkup.ready {
+        eprintln!("skipped: the {kind} board lacks: {}", lacks.join(", "));
+    }
+    checkup.ready
+}
+
+/// The project that these tests belong to, with its library.
+///
+/// # Errors
+/// What is wrong with its files.
+pub fn open() -> Result<(Project, Library), Box<dyn Error>> {
+    let project = Project::find()?;
+    let library = Library::load(&project.suites())?;
+    Ok((project, library))
+}
+
+/// Runs all cells of `client` in `suite`; they come back in the suite's order.
+///
+/// # Errors
+/// What cannot be built or started. A fault within a cell is in the cell.
+pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, Box<dyn Error>> {
+    let (project, library) = open()?;
+    let builder = Builder::new(project.root(), &project.cache());
+    let filter = format!("{client}/");
+    let jobs = plan::expand(&library, &builder.builds()?, &[suite.to_owned()], &[filter], None)?;
+    let order: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
+    let image = builder.image(&client.build, kind.target(), &mut |_| {})?;
+    let images = BTreeMap::from([(client.build.clone(), image)]);
+    let brokers = brokers::Brokers::new(&project.cache().join("pki"))?;
+    let interrupt = Interrupt::default();
+    let workshop =
+        Workshop { kind, images: &images, brokers: &brokers, seed: SEED, interrupt: &interrupt };
+    let mut cells = Vec::new();
+    run(&workshop, jobs, 1, |event| {
+        if let RunEvent::Finished(cell) = event {
+            cells.push(*cell);
+        }
+    });
+    cells.sort_by_key(|cell| order.iter().position(|id| *id == cell.record.cell));
+    Ok(cells)
+}
+
+/// The snapshot of `client` in `suite` with what was seen laid over it.
+///
+/// # Errors
+/// A snapshot that cannot be read, or a cell that says nothing about the client: a fault of the rig
+/// or a timeout can never be an expectation.
+pub fn laid_over(
+    suite: &str,
+    client: &ClientName,
+    cells: Vec<Cell>,
+) -> Result<String, Box<dyn Error>> {
+    let (project, _) = open()?;
+    let path = Snapshot::path(&project.suites(), suite, client);
+    let mut snapshot = Snapshot::load(&path)?.unwrap_or_default();
+    // A broker that the suite no longer names must not live on in the snapshot.
+    snapshot.0.retain(|broker, _| cells.iter().any(|cell| cell.record.broker == *broker));
+    for cell in cells {
+        let outcome = cell.record.outcome.result;
+        match cell.seen {
+            Some(seen) if outcome != suites::OutcomeKind::TimedOut => {
+                snapshot.accept(&cell.record.broker, seen);
+            }
+            _ => {
+                let note = cell.record.note.unwrap_or_default();
+                return Err(format!("{}: {outcome}: {note}", cell.record.cell).into());
+            }
+        }
+    }
+    Ok(snapshot.text())
+}
