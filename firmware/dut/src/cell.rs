@@ -1,0 +1,101 @@
+//! One cell from its command to its result: TCP, TLS state by state, MQTT.
+
+use crate::board::{Board, LineClosed};
+use crate::link::{Link, Stop, Tcp};
+use crate::mqtt;
+use mbedtls::{Session, SetupError};
+use wire::message::{CellCommand, CellResult, Ending, Phase};
+use wire::tls::{CipherSuite, ProtocolVersion};
+
+/// What was learnt on the way, however far it went.
+#[derive(Default)]
+struct Findings {
+    version: Option<ProtocolVersion>,
+    cipher_suite: Option<CipherSuite>,
+    verify_flags: Option<u32>,
+    connack: Option<u8>,
+}
+
+/// Runs one cell and reports it.
+pub fn run<B: Board>(
+    mut link: Link<'_, '_, B>,
+    command: &CellCommand<'_>,
+) -> Result<(), LineClosed> {
+    mbedtls::heap::reset_peak();
+    link.board().paint_stack();
+    let mut findings = Findings::default();
+    let passed = pass(&mut link, command, &mut findings);
+    link.finish();
+
+    let ending = match (link.stop(), passed) {
+        // Whatever error the library made of it, the cause was the rig.
+        (Some(Stop::Aborted | Stop::LineClosed), _) => Ending::Aborted,
+        (None, Ok(())) => Ending::Connected,
+        (None, Err(ending)) => ending,
+    };
+    let stage = link.phase();
+    let (compute, wait) = link.times();
+    let stack_peak = link.board().stack_peak();
+    link.report(|dropped_frames| CellResult {
+        ending,
+        stage,
+        version: findings.version,
+        cipher_suite: findings.cipher_suite,
+        verify_flags: findings.verify_flags,
+        connack: findings.connack,
+        compute,
+        wait,
+        heap_peak: u32::try_from(mbedtls::heap::peak()).unwrap_or(u32::MAX),
+        stack_peak,
+        dropped_frames,
+    })
+}
+
+/// All phases in order. The SDK opens its socket before it sets TLS up, and so does this.
+fn pass<B: Board>(
+    link: &mut Link<'_, '_, B>,
+    command: &CellCommand<'_>,
+    findings: &mut Findings,
+) -> Result<(), Ending> {
+    match link.connect() {
+        Tcp::Connected => {}
+        Tcp::Failed => return Err(Ending::NotConnected),
+        Tcp::Stopped => return Err(Ending::Aborted),
+    }
+    link.enter(Phase::Setup);
+    let mut session = Session::new(link, command).map_err(|error| match error {
+        SetupError::Tls(error) => Ending::Tls(error.0),
+        SetupError::Unsupported(what) => Ending::Unsupported(what),
+    })?;
+    let passed = converse(&mut session, command, findings);
+    // Freeing the session is no part of the phase in which the cell ended.
+    session.host().finish();
+    findings.version = session.version();
+    findings.cipher_suite = session.cipher_suite();
+    findings.verify_flags = session.verify_flags();
+    passed
+}
+
+/// The handshake, then MQTT. The session ends without close_notify, as in the SDK.
+fn converse<B: Board>(
+    session: &mut Session<'_, Link<'_, '_, B>>,
+    command: &CellCommand<'_>,
+    findings: &mut Findings,
+) -> Result<(), Ending> {
+    while !session.is_over() {
+        let phase = session.phase();
+        session.host().enter(phase);
+        session.step().map_err(|error| Ending::Tls(error.0))?;
+    }
+    let mut client = mqtt::Client::new(session);
+    client.enter(Phase::MqttConnect);
+    client.connect(&command.mqtt, &mut findings.connack)?;
+    client.enter(Phase::MqttSubscribe);
+    client.subscribe(&command.mqtt)?;
+    client.enter(Phase::MqttPublish);
+    client.publish(&command.mqtt)?;
+    client.enter(Phase::MqttDisconnect);
+    client.disconnect()?;
+    client.enter(Phase::Over);
+    Ok(())
+}

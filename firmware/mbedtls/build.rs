@@ -1,0 +1,163 @@
+//! Compiles the C library of one build: stack, macro set and content length come from `RIG_BUILD`.
+//!
+//! The sources are in no repository of ours. Each stack has a manifest (`stacks/<name>/Cargo.toml`)
+//! with its own lock file that pins the crate which carries them; cargo downloads and checks it,
+//! and says where it lies.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What is compiled when nobody asks for anything else: the forum thread's build.
+const DEFAULT_BUILD: &str = "mbedtls-2.4.0/rsa-16384";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=RIG_BUILD");
+    println!("cargo::rerun-if-env-changed=RIG_IMAGE");
+    println!("cargo::rerun-if-changed=shim");
+    println!("cargo::rerun-if-changed=stacks");
+    let name = env::var("RIG_BUILD").unwrap_or_else(|_| DEFAULT_BUILD.to_owned());
+    let image = env::var("RIG_IMAGE").unwrap_or_else(|_| "unnamed".to_owned());
+    println!("cargo::rustc-env=RIG_BUILD={name}");
+    println!("cargo::rustc-env=RIG_IMAGE={image}");
+
+    let build = Build::find(&name)?;
+    let sources = sources(&build)?;
+    compile(&build, &sources)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("error_names.rs"), error_names(&sources.join("include/mbedtls"))?)?;
+    Ok(())
+}
+
+struct Build {
+    stack: PathBuf,
+    krate: String,
+    sources: String,
+    header: String,
+    content_length: i64,
+}
+
+impl Build {
+    fn find(name: &str) -> Result<Self, Box<dyn Error>> {
+        let unknown =
+            || format!("RIG_BUILD={name}: there is no such build; see stacks/*/builds.toml");
+        let (stack, variant) = name.split_once('/').ok_or_else(unknown)?;
+        let stack = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("stacks").join(stack);
+        let text = fs::read_to_string(stack.join("builds.toml")).map_err(|_| unknown())?;
+        let file: toml::Table = text.parse()?;
+        let text_of = |table: &toml::Table, key: &str| {
+            let value = table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+            value.ok_or_else(|| format!("{}/builds.toml has no {key} for {name}", stack.display()))
+        };
+        let build = file
+            .get("builds")
+            .and_then(|builds| builds.get(variant)?.as_table())
+            .ok_or_else(unknown)?;
+        Ok(Self {
+            krate: text_of(&file, "crate")?,
+            sources: text_of(&file, "sources")?,
+            header: text_of(build, "header")?,
+            content_length: build
+                .get("content_length")
+                .and_then(toml::Value::as_integer)
+                .ok_or_else(unknown)?,
+            stack,
+        })
+    }
+}
+
+/// Asks cargo where it unpacked the crate that carries the C sources.
+fn sources(build: &Build) -> Result<PathBuf, Box<dyn Error>> {
+    let mut metadata = Command::new(env::var("CARGO")?);
+    metadata
+        .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
+        .arg(build.stack.join("Cargo.toml"));
+    // What the outer build was told must not reach the inner cargo.
+    for (key, _) in env::vars() {
+        let outer = ["CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTFLAGS", "RUSTC_WRAPPER"];
+        if outer.contains(&key.as_str()) || key.starts_with("CARGO_UNSTABLE_") {
+            metadata.env_remove(key);
+        }
+    }
+    let output = metadata.output()?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("cargo cannot get the sources of {}: {why}", build.krate).into());
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata.get("packages").and_then(|packages| packages.as_array());
+    let manifest = packages
+        .into_iter()
+        .flatten()
+        .find(|package| package.get("name").and_then(|name| name.as_str()) == Some(&build.krate))
+        .and_then(|package| package.get("manifest_path")?.as_str())
+        .ok_or_else(|| format!("cargo does not know where {} is", build.krate))?;
+    let root = Path::new(manifest).parent().ok_or("a manifest without a folder")?;
+    Ok(root.join(&build.sources))
+}
+
+fn compile(build: &Build, sources: &Path) -> Result<(), Box<dyn Error>> {
+    let library = sources.join("library");
+    let mut compiler = cc::Build::new();
+    compiler
+        .include(sources.join("include"))
+        .include(&library)
+        .include(&build.stack)
+        .include("shim")
+        .define("MBEDTLS_CONFIG_FILE", format!("\"{}\"", build.header).as_str())
+        .define("RIG_CONTENT_LENGTH", build.content_length.to_string().as_str())
+        // Debug lines carry the file's name, which should not depend on where it lies.
+        .flag_if_supported(format!("-fmacro-prefix-map={}/=", library.display()))
+        .flag("-ffunction-sections")
+        .flag("-fdata-sections")
+        // Old C, compiled as it is; its warnings are nobody's here.
+        .warnings(false)
+        .std("gnu99");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        // As the SDK builds it; time on the DUT is counted in instructions of this very code.
+        compiler.opt_level_str("s");
+    }
+    let mut files: Vec<_> = fs::read_dir(&library)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "c"));
+    // In one order everywhere, so that images do not depend on the folder's.
+    files.sort();
+    compiler.files(files).file("shim/shim.c").try_compile("rig_mbedtls")?;
+    Ok(())
+}
+
+/// Rust source of a table with the library's error numbers and names, read from its headers.
+fn error_names(headers: &Path) -> Result<String, Box<dyn Error>> {
+    let mut names: BTreeMap<i64, String> = BTreeMap::new();
+    let mut files: Vec<_> = fs::read_dir(headers)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.sort();
+    for file in files {
+        for line in fs::read_to_string(file)?.lines() {
+            let mut words = line.split_whitespace();
+            let (Some("#define"), Some(name), Some(value)) =
+                (words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
+            let value = value.trim_matches(['(', ')']);
+            let number =
+                value.strip_prefix("-0x").and_then(|hex| i64::from_str_radix(hex, 16).ok());
+            if let (Some(number), true) = (number, name.starts_with("MBEDTLS_ERR_")) {
+                names.entry(number).or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+    let mut code = String::from("pub(super) const NAMES: &[(i32, &str)] = &[\n");
+    for (number, name) in names {
+        writeln!(code, "    ({number:#x}, \"{name}\"),")?;
+    }
+    code.push_str("];\n");
+    Ok(code)
+}
