@@ -85,7 +85,16 @@ fn converse<B: Board>(
     while !session.is_over() {
         let phase = session.phase();
         session.host().enter(phase);
-        session.step().map_err(|error| Ending::Tls(error.0))?;
+        let stepped = session.step();
+        if phase == Phase::ServerChangeCipherSpec {
+            // Only within this step does the library turn to a ticket that the server announced
+            // (RFC 5077 3.3). It comes back to the same state, or fails in the ticket's own.
+            let taken = stepped.is_ok() && session.phase() == phase;
+            if taken || session.phase() == Phase::NewSessionTicket {
+                session.host().rename(Phase::NewSessionTicket);
+            }
+        }
+        stepped.map_err(|error| Ending::Tls(error.0))?;
     }
     let mut client = mqtt::Client::new(session);
     client.enter(Phase::MqttConnect);

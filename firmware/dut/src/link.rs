@@ -182,6 +182,11 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
         self.tell(&Event::Phase(mark));
     }
 
+    /// The current phase turned out to be another one; its time goes on.
+    pub fn rename(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
     /// Ends the last phase, which stays the current one: it is where the cell ended.
     pub fn finish(&mut self) {
         let last = self.phase;

@@ -9,6 +9,8 @@
  *   - DEBUG_C is added: the device log is what the rig explains. It does not change what is sent.
  *   - RTL_HW_CRYPTO and RTL_CRYPTO_FRAGMENT, hooks of the SDK's own copy, are not there: the crypto
  *     engine computes the same bytes faster.
+ *   - PLATFORM_STD_MEM_HDR is added: without it x509_crl.c and x509_csr.c of `all` call snprintf
+ *     undeclared, which newer compilers refuse.
  *   - SSL_MAX_CONTENT_LEN comes from the build (builds.toml); the SDK ships 4096.
  */
 #ifndef RIG_CONFIG_RSA_H
@@ -86,6 +88,7 @@
 
 /* Added by the rig, see above. */
 #define MBEDTLS_DEBUG_C
+#define MBEDTLS_PLATFORM_STD_MEM_HDR <stdio.h>
 #define MBEDTLS_SSL_MAX_CONTENT_LEN RIG_CONTENT_LENGTH
 
 #ifndef RIG_CONFIG_ALL_H
