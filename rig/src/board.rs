@@ -13,8 +13,12 @@ use crate::link::{DutIdentity, Incoming, Link, LinkError};
 use reports::record::BoardName;
 use std::fmt;
 use std::process::Child;
+use std::sync::Mutex;
 use std::time::Duration;
 use wire::Command;
+
+/// Held while a board's process is started, see [`native`].
+static SPAWNING: Mutex<()> = Mutex::new(());
 
 /// Kinds of board, the most telling first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

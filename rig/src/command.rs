@@ -5,10 +5,6 @@ use brokers::Broker;
 use suites::profile::{ClientCa, ClientHostName};
 use wire::message::{CellCommand, HostName, Mqtt, SuiteList};
 
-/// mbedTLS debug level of every cell: state changes and values, and dumps of what is sent and
-/// received. It is part of what is measured, so it is the same everywhere.
-const LOG_LEVEL: u8 = 3;
-
 /// A host name that is in no broker's certificate.
 const WRONG_HOST: &str = "wrong.rig.test";
 
@@ -25,8 +21,8 @@ pub struct Prepared<'a> {
 /// Collects what the DUT is told for this job.
 #[must_use]
 pub fn prepare<'a>(job: &'a Job, broker: &'a Broker, seed: u64) -> Prepared<'a> {
-    // Brokers share one router, so client and topic must differ between cells that run side by
-    // side; they must not differ between runs, or instruction counts would.
+    // Names that are the same in every run, so that instruction counts are, too. Brokers keep
+    // their clients apart; what is left to do is to keep apart the cells of one broker.
     let name = crc32(job.cell.to_string().as_bytes());
     Prepared {
         job,
@@ -67,7 +63,7 @@ impl Prepared<'_> {
                 ClientHostName::Wrong => HostName::Name(WRONG_HOST),
             },
             max_fragment_length: profile.max_fragment_length,
-            log_level: LOG_LEVEL,
+            log_level: self.job.log_level,
             mqtt: Mqtt {
                 client_id: &self.client_id,
                 topic: &self.topic,

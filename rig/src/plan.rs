@@ -13,6 +13,8 @@ pub struct Job {
     pub cell: CellId,
     /// The suites it was taken from, the first one's snapshot is its expectation.
     pub suite: String,
+    /// mbedTLS debug threshold, from the suite.
+    pub log_level: u8,
     /// The client's profile.
     pub profile: ClientProfile,
     /// The broker's profile.
@@ -69,6 +71,7 @@ pub fn expand(
                 jobs.push(Job {
                     cell: cell.clone(),
                     suite: suite.name.clone(),
+                    log_level: suite.log_level,
                     profile: library.profile(&cell.client.profile)?.clone(),
                     broker: library.broker(&cell.broker)?.clone(),
                 });

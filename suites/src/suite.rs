@@ -14,14 +14,26 @@ pub struct Suite {
     pub name: String,
     /// One line for `rig list suites`.
     pub summary: String,
+    /// mbedTLS debug threshold of its clients, 0 to 4. It costs time on the link, and none of what
+    /// is measured.
+    pub log_level: u8,
     /// Every cell once, in file order.
     pub cells: Vec<CellId>,
 }
+
+/// State changes and values, without the dumps of whole records: the wire's bytes are recorded
+/// anyway.
+const LOG_LEVEL: u8 = 3;
+
+/// mbedTLS knows no higher one.
+const MAX_LOG_LEVEL: u8 = 4;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSuite {
     summary: String,
+    #[serde(default = "default_log_level")]
+    log_level: u8,
     cells: Vec<RawGroup>,
 }
 
@@ -32,6 +44,10 @@ struct RawGroup {
     brokers: Vec<String>,
 }
 
+fn default_log_level() -> u8 {
+    LOG_LEVEL
+}
+
 impl Suite {
     /// Reads one suite from the text of its file. Whether its clients and brokers exist is asked
     /// by [`Library::load`](crate::Library::load).
@@ -40,6 +56,10 @@ impl Suite {
     /// Says file and line, and the nearest real name where one was mistyped.
     pub fn parse(name: &str, text: &str, file_name: &str) -> Result<Self, FileError> {
         let raw: RawSuite = file::parse(text, file_name)?;
+        if raw.log_level > MAX_LOG_LEVEL {
+            let why = "log_level is mbedTLS's debug threshold, 0 (nothing) to 4 (everything)";
+            return Err(file::refuse(text, file_name, "log_level", why.to_owned()));
+        }
         let mut cells = Vec::new();
         for group in &raw.cells {
             for client in &group.clients {
@@ -54,6 +74,7 @@ impl Suite {
                 }
             }
         }
-        Ok(Self { name: name.to_owned(), summary: raw.summary, cells })
+        let RawSuite { summary, log_level, .. } = raw;
+        Ok(Self { name: name.to_owned(), summary, log_level, cells })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The socket is pulled: [`Host::recv`] asks the rig for up to [`CHUNK`] bytes and serves the
 //! library from them, so that a record's five-byte header and its body cost one round trip.
-//! The stopwatch books every use of the line as waiting, debug lines included, and all else as
-//! computing.
+//! The stopwatch books every use of the line and the making of debug output as waiting, and all else
+//! as computing: what a device in the field would need.
 
 use crate::board::{Board, LineClosed};
 use crate::line::Line;
@@ -98,8 +98,10 @@ pub struct Link<'l, 'b, B> {
     finished: bool,
     /// The clock when the current phase began.
     began: u64,
-    /// Time in the line since then.
+    /// Time in the line, or spent on debug output, since then.
     waited: u64,
+    /// The clock when the library began to make debug output, while it does.
+    logging: Option<u64>,
     /// Sums over the phases that have ended.
     compute: u64,
     wait: u64,
@@ -142,6 +144,7 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
             finished: false,
             began,
             waited: 0,
+            logging: None,
             compute: 0,
             wait: 0,
         }
@@ -276,6 +279,10 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
 
     /// Books the time since `start` as waiting.
     fn book(&mut self, start: u64) {
+        // A debug line is sent while the time for making it is being booked already.
+        if self.logging.is_some() {
+            return;
+        }
         let now = self.line.board().clock();
         self.waited = self.waited.saturating_add(now.saturating_sub(start));
     }
@@ -317,5 +324,13 @@ impl<B: Board> Host for Link<'_, '_, B> {
         let file = file.get(..FILE).unwrap_or(file);
         let text = text.get(..TEXT).unwrap_or(text);
         self.tell(&Event::Log(LogLine { level, file, line, text }));
+    }
+
+    fn logging(&mut self, on: bool) {
+        if on {
+            self.logging = Some(self.line.board().clock());
+        } else if let Some(start) = self.logging.take() {
+            self.book(start);
+        }
     }
 }

@@ -1,7 +1,6 @@
 /* See shim.h. */
 #include "shim.h"
 
-#include "mbedtls/debug.h"
 #include "mbedtls/platform.h"
 #include "mbedtls/ssl.h"
 #include "mbedtls/ssl_internal.h"
@@ -21,6 +20,12 @@ void rig_tls_set_memory(void *(*calloc_function)(size_t, size_t), void (*free_fu
     mbedtls_platform_set_calloc_free(calloc_function, free_function);
 }
 
+static void log_line(void *context, int level, const char *file, int line, const char *text)
+{
+    const rig_host *host = context;
+    host->log(host->context, level, file, line, text);
+}
+
 rig_tls *rig_tls_new(const rig_host *host, int log_level)
 {
     rig_tls *tls = mbedtls_calloc(1, sizeof(*tls));
@@ -30,8 +35,8 @@ rig_tls *rig_tls_new(const rig_host *host, int log_level)
     mbedtls_ssl_init(&tls->ssl);
     mbedtls_ssl_config_init(&tls->conf);
     mbedtls_x509_crt_init(&tls->ca);
-    mbedtls_ssl_conf_dbg(&tls->conf, host->log, host->context);
-    mbedtls_debug_set_threshold(log_level);
+    mbedtls_ssl_conf_dbg(&tls->conf, log_line, &tls->host);
+    rig_debug_level(log_level);
     return tls;
 }
 
@@ -189,6 +194,9 @@ int rig_tls_verify_flags(const rig_tls *tls, uint32_t *flags)
 {
     const mbedtls_ssl_session *current = session(tls);
     if (current == NULL || current->peer_cert == NULL)
+        return 0;
+    /* Without verification nothing was looked at, and the flags of 0 would look like praise. */
+    if (tls->conf.authmode == MBEDTLS_SSL_VERIFY_NONE)
         return 0;
     *flags = current->verify_result;
     return 1;

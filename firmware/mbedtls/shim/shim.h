@@ -18,8 +18,13 @@ typedef struct {
     int (*recv)(void *context, unsigned char *buffer, size_t length);
     int (*random)(void *context, unsigned char *buffer, size_t length);
     void (*log)(void *context, int level, const char *file, int line, const char *text);
+    /* 1 before debug output is made, 0 after it: that time is not the handshake's. */
+    void (*logging)(void *context, int on);
 } rig_host;
 
+
+/* In debug_clock.c. */
+void rig_debug_level(int level);
 
 void rig_tls_set_memory(void *(*calloc_function)(size_t, size_t), void (*free_function)(void *));
 rig_tls *rig_tls_new(const rig_host *host, int log_level);

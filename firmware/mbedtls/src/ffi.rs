@@ -16,6 +16,7 @@ pub struct RigHost {
     pub recv: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> c_int,
     pub random: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> c_int,
     pub log: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_int, *const c_char),
+    pub logging: unsafe extern "C" fn(*mut c_void, c_int),
 }
 
 unsafe extern "C" {

@@ -30,6 +30,10 @@ pub trait Host {
 
     /// Takes one line of debug output, without its line feed. `file` has no folder.
     fn log(&mut self, level: u8, file: &[u8], line: u16, text: &[u8]);
+
+    /// Says when making debug output begins (`true`) and ends: a device in the field makes none, so
+    /// this time is not the handshake's.
+    fn logging(&mut self, on: bool);
 }
 
 /// How a connection failed.
@@ -107,6 +111,7 @@ impl<'h, H: Host> Session<'h, H> {
             recv: recv::<H>,
             random: random_bytes::<H>,
             log: log::<H>,
+            logging: logging::<H>,
         };
         // SAFETY: the shim copies `callbacks`; the context lives until the session is dropped,
         // which frees the C side first.
@@ -371,4 +376,9 @@ unsafe extern "C" fn log<H: Host>(
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let level = u8::try_from(level).unwrap_or(u8::MAX);
     host.log(level, file, u16::try_from(line).unwrap_or(u16::MAX), text);
+}
+
+unsafe extern "C" fn logging<H: Host>(context: *mut c_void, on: c_int) {
+    // SAFETY: as for `send`.
+    unsafe { (*context.cast::<Context<H>>()).host.as_mut() }.logging(on != 0);
 }

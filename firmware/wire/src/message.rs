@@ -219,8 +219,8 @@ pub struct LogLine<'a> {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is named after the message that it sends or awaits")]
 pub enum Phase {
-    Setup,
     TcpConnect,
+    Setup,
     HelloRequest,
     ClientHello,
     ServerHello,
@@ -251,9 +251,10 @@ pub enum Phase {
 pub struct PhaseMark {
     /// The phase that ended.
     pub phase: Phase,
-    /// Time outside of the link: what the client itself needed.
+    /// What the client itself needed: all time that is not `wait`.
     pub compute: u64,
-    /// Time in the link: sending frames, and waiting for the rig and for the broker behind it.
+    /// Time that a device in the field would not need, or not need for itself: sending frames,
+    /// waiting for the rig and for the broker behind it, and making debug output.
     pub wait: u64,
 }
 
@@ -272,9 +273,9 @@ pub struct CellResult {
     pub verify_flags: Option<u32>,
     /// CONNACK return code, MQTT 3.1.1 section 3.2.2.3; `None` if no CONNACK came.
     pub connack: Option<u8>,
-    /// Units of the DUT's clock outside of the link, over all phases.
+    /// Units of the DUT's clock that the client itself needed, over all phases.
     pub compute: u64,
-    /// Units of the DUT's clock in the link, over all phases.
+    /// Units of the DUT's clock in the link and in debug output, over all phases.
     pub wait: u64,
     /// Most heap bytes in use at one time during the cell.
     pub heap_peak: u32,

@@ -7,15 +7,23 @@ use crate::link::{Link, Port};
 use serialport::{SerialPort, TTYPort};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 
 /// Starts the image with the pseudo-terminal's name as its argument. The process ends by itself
 /// when the rig's end is closed, even if the rig was killed.
 pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, BoardError> {
     let line =
         |source: serialport::Error| BoardError::Line { board: Kind::Native, source: source.into() };
-    let (master, mut slave) = TTYPort::pair().map_err(line)?;
-    // The slave must be open to others: the image opens it by name.
-    slave.set_exclusive(false).map_err(line)?;
+    // `pair` opens both ends so that child processes inherit them, and an inherited end keeps the
+    // line from ever looking closed. Clones are not inherited; until the first ones are gone,
+    // nobody else may start a process.
+    let spawning = super::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (master, slave) = {
+        let (master, mut slave) = TTYPort::pair().map_err(line)?;
+        // The slave must be open to others: the image opens it by name.
+        slave.set_exclusive(false).map_err(line)?;
+        (master.try_clone_native().map_err(line)?, slave.try_clone_native().map_err(line)?)
+    };
     let name = slave.name().ok_or_else(|| {
         line(serialport::Error::new(serialport::ErrorKind::NoDevice, "a terminal without a name"))
     })?;
@@ -32,6 +40,7 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
             program: image.path.display().to_string(),
             source,
         })?;
+    drop(spawning);
     let link = Link::new(Port::Serial(master), interrupt.clone());
     Ok(Started { link, process: Process(child), until_hello: Some(Box::new(slave)) })
 }

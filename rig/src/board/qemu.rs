@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 
 /// QEMU's program for 32-bit Arm.
 pub const PROGRAM: &str = "qemu-system-arm";
@@ -43,7 +44,11 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
         .stderr(Stdio::null())
         // Ctrl-C is for the rig, which then ends its boards in good order.
         .process_group(0);
-    let child = command.spawn().map_err(|source| BoardError::Start {
+    let spawned = {
+        let _spawning = super::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+        command.spawn()
+    };
+    let child = spawned.map_err(|source| BoardError::Start {
         board: Kind::Qemu,
         program: PROGRAM.to_owned(),
         source,
