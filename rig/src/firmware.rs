@@ -17,8 +17,9 @@ mod toolchain;
 pub use builds::{BuildInfo, BuildsError};
 pub use toolchain::{MissingTool, Toolchain, toolchain, which};
 
+use crate::deadline::Deadline;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use suites::BuildName;
 
@@ -32,12 +33,20 @@ pub enum Target {
 }
 
 impl Target {
-    /// The name that the image gives when asked.
+    /// The name that the image gives when asked. For a board also the cargo feature of `m3`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Mps2An385 => "mps2-an385",
+        }
+    }
+
+    /// The package that makes the image.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Mps2An385 => "m3",
         }
     }
 }
@@ -54,20 +63,30 @@ pub struct Image {
 }
 
 /// What the builder is doing, for people.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    build: BuildName,
-    target: Target,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Another process builds; this one goes on when that is done.
+    Waiting,
+    /// An image is being built.
+    Building {
+        /// Which build.
+        build: BuildName,
+        /// What for.
+        target: Target,
+        /// Whether everything below it is built for the first time, too.
+        first: bool,
+    },
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "building firmware {} for {} (once; the first build takes about a minute)",
-            self.build,
-            self.target.name()
-        )
+        match self {
+            Self::Waiting => f.write_str("waiting for another rig that is building firmware"),
+            Self::Building { build, target, first } => {
+                let expect = if *first { "first time, about a minute" } else { "about 20 seconds" };
+                write!(f, "building firmware {build} for {} ({expect})", target.name())
+            }
+        }
     }
 }
 
@@ -84,6 +103,12 @@ pub enum BuildError {
         path: PathBuf,
         /// The system's word.
         source: std::io::Error,
+    },
+    /// Another process has been building for longer than any build takes.
+    #[error("another rig has been building firmware for {minutes} minutes; end it, then run again")]
+    Busy {
+        /// How long it was waited for.
+        minutes: u64,
     },
     /// cargo says no.
     #[error("firmware {build} for {target} does not build ({why}); the whole output is in {log}\n{tail}", log = log.display())]
@@ -148,19 +173,35 @@ impl Builder {
         }
         std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
         // One build at a time, also among processes: two would only fight for cargo's own lock.
-        let _lock = self.lock()?;
+        let _lock = self.lock(progress)?;
         if !image.path.is_file() {
-            progress(Progress { build: build.clone(), target });
+            let first = !recipe.built_before(&self.cache);
+            progress(Progress::Building { build: build.clone(), target, first });
             recipe.build(&self.firmware, &self.cache, &image)?;
         }
         Ok(image)
     }
 
     /// The operating system gives it back when the file is closed, whatever ends the process.
-    fn lock(&self) -> Result<File, BuildError> {
+    fn lock(&self, progress: &mut dyn FnMut(Progress)) -> Result<File, BuildError> {
         let path = self.cache.join("firmware.lock");
         let lock = File::create(&path).map_err(file_error(&path))?;
-        lock.lock().map_err(file_error(&path))?;
-        Ok(lock)
+        let deadline = Deadline::after(cargo::BUILD_LIMIT);
+        let mut said = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) if deadline.left().is_zero() => {
+                    return Err(BuildError::Busy { minutes: deadline.limit().as_secs() / 60 });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if !std::mem::replace(&mut said, true) {
+                        progress(Progress::Waiting);
+                    }
+                    std::thread::sleep(cargo::BUILD_GLANCE);
+                }
+                Err(TryLockError::Error(source)) => return Err(file_error(&path)(source)),
+            }
+        }
     }
 }

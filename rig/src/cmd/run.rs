@@ -296,17 +296,19 @@ impl Snapshots {
         self.held.get(&Snapshot::path(&self.suites, suite, client))?.0.as_ref()
     }
 
+    /// Lays what was seen over the snapshot. A cell that matches is laid over it as well: its kind
+    /// of board may have been measured for the first time.
     fn accept(&mut self, cell: &Cell) {
-        let acceptable = matches!(cell.record.verdict, Verdict::Changed | Verdict::New)
-            && cell.record.outcome.result != suites::OutcomeKind::TimedOut;
+        let expectable = cell.record.outcome.result != suites::OutcomeKind::TimedOut;
         let path = Snapshot::path(&self.suites, &cell.suite, &cell.record.client);
         let (Some(seen), true, Some((snapshot, dirty))) =
-            (&cell.seen, acceptable, self.held.get_mut(&path))
+            (&cell.seen, expectable, self.held.get_mut(&path))
         else {
             return;
         };
+        let before = snapshot.clone();
         snapshot.get_or_insert_default().accept(&cell.record.broker, seen.clone());
-        *dirty = true;
+        *dirty |= *snapshot != before;
     }
 
     fn save(&self) -> Result<(), suites::snapshot::SnapshotError> {

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A build downloads and compiles about thirty crates and the C library; more than this is a hang.
-const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
+pub(super) const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How often the build is looked at. It takes seconds, so nobody waits for this.
-const BUILD_GLANCE: Duration = Duration::from_millis(50);
+pub(super) const BUILD_GLANCE: Duration = Duration::from_millis(50);
 /// How many lines of a failed build's output are shown.
 const TAIL_LINES: usize = 12;
 
@@ -20,7 +20,7 @@ const TAIL_LINES: usize = 12;
 pub(super) struct Recipe {
     target: Target,
     cargo: PathBuf,
-    /// Missing where cargo finds it by itself.
+    /// Missing where only cargo knows: behind rustup's proxy.
     rustc: Option<PathBuf>,
     build_core: bool,
     c_compiler: PathBuf,
@@ -31,18 +31,19 @@ impl Recipe {
     pub(super) fn for_target(target: Target) -> Result<Self, MissingTool> {
         match target {
             Target::Native => {
-                let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| which("cargo"));
                 let missing = MissingTool { what: "cargo", mend: "install Rust from rustup.rs" };
+                let cargo = host_cargo().ok_or(missing)?;
+                let missing =
+                    MissingTool { what: "a C compiler", mend: "run `apt-get install gcc`" };
                 let c_compiler = ["cc", "gcc", "clang"].iter().find_map(|name| which(name));
                 Ok(Self {
                     target,
-                    cargo: cargo.ok_or(missing)?,
-                    rustc: None,
+                    // A cargo inside a toolchain would else take the compiler of the search path,
+                    // which may belong to another one.
+                    rustc: Some(cargo.with_file_name("rustc")).filter(|_| in_toolchain(&cargo)),
+                    cargo,
                     build_core: false,
-                    c_compiler: c_compiler.ok_or(MissingTool {
-                        what: "a C compiler",
-                        mend: "run `apt-get install gcc`",
-                    })?,
+                    c_compiler: c_compiler.ok_or(missing)?,
                 })
             }
             Target::Mps2An385 => {
@@ -98,6 +99,11 @@ impl Recipe {
         std::fs::rename(&fresh, &image.path).map_err(file_error(&image.path))
     }
 
+    /// Whether something was built for this target before, so that only a part is built now.
+    pub(super) fn built_before(&self, cache: &Path) -> bool {
+        cache.join("firmware-target").join(self.output()).is_file()
+    }
+
     fn output(&self) -> PathBuf {
         match self.target {
             Target::Native => PathBuf::from("release/native"),
@@ -114,13 +120,15 @@ impl Recipe {
             .env("CARGO_TARGET_DIR", target_folder)
             .env("RIG_BUILD", image.build.as_str())
             .env("RIG_IMAGE", &image.id);
+        command.args(["--package", self.target.package()]);
         match self.target {
             Target::Native => {
-                command.args(["--release", "--package", "native"]);
+                command.arg("--release");
             }
             Target::Mps2An385 => {
                 command
-                    .args(["--profile", "device", "--package", "m3", "--target", THUMB])
+                    .args(["--profile", "device", "--target", THUMB])
+                    .args(["--no-default-features", "--features", self.target.name()])
                     .env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", &self.c_compiler);
             }
         }
@@ -133,6 +141,21 @@ impl Recipe {
         }
         command
     }
+}
+
+/// The cargo that runs us, else the one that built us, so that an image's id does not depend on how
+/// the rig was started; else the one on the search path.
+fn host_cargo() -> Option<PathBuf> {
+    let runs_us = std::env::var_os("CARGO").map(PathBuf::from);
+    let built_us = || Some(PathBuf::from(env!("CARGO"))).filter(|cargo| cargo.is_file());
+    runs_us.or_else(built_us).or_else(|| which("cargo"))
+}
+
+/// Whether the program lies beside a compiler and its libraries; rustup's proxies do not.
+fn in_toolchain(cargo: &Path) -> bool {
+    let prefix = cargo.parent().and_then(Path::parent);
+    prefix.is_some_and(|prefix| prefix.join("lib/rustlib").is_dir())
+        && cargo.with_file_name("rustc").is_file()
 }
 
 /// What an outer cargo sets for its own build must not reach this one. Where its downloads lie, and

@@ -8,7 +8,10 @@ use std::time::UNIX_EPOCH;
 use suites::BuildName;
 
 /// Part of the id; raised when the way of building changes without a file changing.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
+
+/// Packages of which each makes images of its own; no other package depends on one of them.
+const IMAGE_PACKAGES: [&str; 3] = ["native", "m3", "flash-algo"];
 
 /// Hexadecimal digits of the id: as many as the image can afford to carry, and enough.
 const DIGITS: usize = 16;
@@ -32,7 +35,7 @@ pub(super) fn id(
     for compiler in recipe.compilers() {
         field(stamp(compiler)?.as_bytes());
     }
-    for file in files(firmware)? {
+    for file in files(firmware, build, target)? {
         let name = file.strip_prefix(firmware).unwrap_or(&file);
         field(name.to_string_lossy().as_bytes());
         field(&std::fs::read(&file).map_err(file_error(&file))?);
@@ -49,12 +52,23 @@ fn stamp(program: &Path) -> Result<String, BuildError> {
     Ok(format!("{} {} {:?}", program.display(), data.len(), time))
 }
 
-/// The firmware's files in the order of their names. What no image is made from is left out.
-fn files(firmware: &Path) -> Result<Vec<PathBuf>, BuildError> {
+/// The firmware's files in the order of their names, without those that cannot reach this image:
+/// tests, other stacks, and the packages that make images for other targets.
+fn files(firmware: &Path, build: &BuildName, target: Target) -> Result<Vec<PathBuf>, BuildError> {
+    let stacks = firmware.join("mbedtls/stacks");
     let wanted = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        let skipped = entry.file_type().is_dir() && matches!(&*name, "target" | "tests");
-        !skipped && (entry.depth() == 0 || !name.starts_with('.'))
+        if entry.depth() == 0 || !entry.file_type().is_dir() {
+            return entry.depth() == 0 || name == ".cargo" || !name.starts_with('.');
+        }
+        let parent = entry.path().parent();
+        if parent == Some(stacks.as_path()) {
+            return name == build.stack();
+        }
+        if parent == Some(firmware) && IMAGE_PACKAGES.contains(&&*name) {
+            return name == target.package();
+        }
+        name == ".cargo" || !(name.starts_with('.') || matches!(&*name, "target" | "tests"))
     };
     let mut found = Vec::new();
     for entry in walkdir::WalkDir::new(firmware).into_iter().filter_entry(wanted) {
@@ -89,6 +103,19 @@ mod tests {
         file("target/debug/junk", "x");
         file("dut/tests/test.rs", "x");
         assert_eq!(id_of(&a), first, "nothing that counts has changed");
+        file("m3/src/main.rs", "x");
+        file("mbedtls/stacks/other/builds.toml", "x");
+        assert_eq!(id_of(&a), first, "what is for other images has changed");
+        file(".cargo/config.toml", "x");
+        assert_ne!(id_of(&a), first, "another linker");
+        fs::remove_file(folder.path().join(".cargo/config.toml")).unwrap();
+        file("native/src/main.rs", "x");
+        assert_ne!(id_of(&a), first, "the image's own package");
+        fs::remove_file(folder.path().join("native/src/main.rs")).unwrap();
+        file("mbedtls/stacks/s/builds.toml", "x");
+        assert_ne!(id_of(&a), first, "the build's own stack");
+        fs::remove_file(folder.path().join("mbedtls/stacks/s/builds.toml")).unwrap();
+        assert_eq!(id_of(&a), first, "all as it was");
         assert_ne!(id_of(&b), first, "another build");
         file("dut/src/lib.rs", "two");
         assert_ne!(id_of(&a), first, "another content");

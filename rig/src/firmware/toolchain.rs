@@ -93,14 +93,35 @@ fn choose(prefixes: &[PathBuf]) -> Option<Toolchain> {
     with_target.or(usable.first()).cloned()
 }
 
-/// What the installation at `prefix` can do.
+/// What the installation at `prefix` can do; `None` if it cannot build the firmware.
 fn look(prefix: &Path) -> Option<Toolchain> {
     let (rustc, cargo) = (prefix.join("bin/rustc"), prefix.join("bin/cargo"));
     let libraries = prefix.join("lib/rustlib");
     let target = libraries.join(THUMB).join("lib").is_dir();
-    let source = libraries.join("src/rust/library/core/Cargo.toml").is_file();
-    let complete = rustc.is_file() && cargo.is_file() && (target || source);
-    complete.then_some(Toolchain { rustc, cargo, build_core: !target })
+    let source = libraries.join("src/rust/library/core/Cargo.toml");
+    let complete = rustc.is_file() && cargo.is_file() && (target || source.is_file());
+    let fit = complete && !is_old(&libraries.join("multirust-channel-manifest.toml"), &source);
+    fit.then_some(Toolchain { rustc, cargo, build_core: !target })
+}
+
+/// Whether a compiler is known to be older than the firmware allows. It would be slow to ask it, so
+/// rustup's record of what it installed must do. A distribution has no such record: there the core
+/// library's source tells, which has been of edition 2024 for about as long as the firmware needs.
+/// Where nothing tells, cargo will, with a clear message.
+fn is_old(rustup_record: &Path, core_manifest: &Path) -> bool {
+    if let Ok(record) = std::fs::read_to_string(rustup_record) {
+        let version = record.split_once("[pkg.rustc]\nversion = \"").map(|(_, rest)| rest);
+        let needed = number(env!("CARGO_PKG_RUST_VERSION"));
+        return version.and_then(number).is_some_and(|version| Some(version) < needed);
+    }
+    let manifest = std::fs::read_to_string(core_manifest).unwrap_or_default();
+    manifest.contains("edition = \"2018\"") || manifest.contains("edition = \"2021\"")
+}
+
+/// Major and minor number at the start of a version, for example (1, 95) of `1.95.0 (5980761 ...`.
+fn number(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -130,5 +151,26 @@ mod tests {
         assert!(chosen.build_core && chosen.rustc.starts_with(&source));
         let chosen = choose(&[bare, source, target.clone()]).unwrap();
         assert!(!chosen.build_core && chosen.rustc.starts_with(&target));
+    }
+
+    #[test]
+    fn an_old_compiler_is_passed_over_without_being_asked() {
+        let root = tempfile::tempdir().unwrap();
+        let library = "lib/rustlib/thumbv7m-none-eabi/lib/libcore.rlib";
+        let record = "lib/rustlib/multirust-channel-manifest.toml";
+        let write = |prefix: &Path, file: &str, text: &str| {
+            fs::write(prefix.join(file), text).unwrap();
+        };
+        let old = install(root.path(), "old", &[library, record]);
+        write(&old, record, "[pkg.rust]\nversion = \"9.9\"\n[pkg.rustc]\nversion = \"1.70.0 (x)\"\n");
+        assert_eq!(choose(&[old.clone()]), None);
+        let core = "lib/rustlib/src/rust/library/core/Cargo.toml";
+        let distribution = install(root.path(), "usr", &[core]);
+        write(&distribution, core, "[package]\nedition = \"2021\"\n");
+        assert_eq!(choose(&[distribution.clone()]), None);
+        write(&distribution, core, "[package]\nedition = \"2024\"\n");
+        write(&old, record, "[pkg.rustc]\nversion = \"1.100.0 (x)\"\n");
+        assert!(choose(&[distribution.clone()]).unwrap().build_core);
+        assert!(choose(&[distribution, old.clone()]).unwrap().rustc.starts_with(&old));
     }
 }
