@@ -20,6 +20,7 @@ fn attend<B: Board>(line: &mut Line<'_, B>) -> Result<Infallible, LineClosed> {
     // Each is left at a frame's end, so the other can go on from there.
     let (mut commands, mut answers) = (decoder(), decoder());
     let mut chunk = Chunk::new();
+    mbedtls::warm_up();
     let library = mbedtls::library_version();
     let identity = Event::Identity(Identity {
         build: mbedtls::BUILD,

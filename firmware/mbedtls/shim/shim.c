@@ -15,6 +15,11 @@ struct rig_tls {
     rig_host host;
 };
 
+void rig_warm_up(void)
+{
+    (void) mbedtls_ssl_list_ciphersuites();
+}
+
 void rig_tls_set_memory(void *(*calloc_function)(size_t, size_t), void (*free_function)(void *))
 {
     mbedtls_platform_set_calloc_free(calloc_function, free_function);

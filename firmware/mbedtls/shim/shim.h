@@ -26,6 +26,7 @@ typedef struct {
 /* In debug_clock.c. */
 void rig_debug_level(int level);
 
+void rig_warm_up(void);
 void rig_tls_set_memory(void *(*calloc_function)(size_t, size_t), void (*free_function)(void *));
 rig_tls *rig_tls_new(const rig_host *host, int log_level);
 void rig_tls_free(rig_tls *tls);

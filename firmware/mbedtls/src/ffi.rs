@@ -20,6 +20,7 @@ pub struct RigHost {
 }
 
 unsafe extern "C" {
+    pub fn rig_warm_up();
     pub fn rig_tls_set_memory(
         calloc: unsafe extern "C" fn(usize, usize) -> *mut c_void,
         free: unsafe extern "C" fn(*mut c_void),

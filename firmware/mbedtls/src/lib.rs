@@ -21,7 +21,7 @@ pub mod heap;
 mod session;
 
 pub use error::Error;
-pub use session::{Host, HostError, Session, SetupError, content_length, library_version};
+pub use session::{Host, HostError, Session, SetupError, content_length, library_version, warm_up};
 
 /// The build this image was made from, for example `mbedtls-2.4.0/rsa-16384`.
 pub const BUILD: &str = env!("RIG_BUILD");

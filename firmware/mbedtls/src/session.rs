@@ -70,6 +70,13 @@ pub fn library_version() -> String {
     text.iter().take_while(|c| **c != 0).map(|c| char::from(c.to_ne_bytes()[0])).collect()
 }
 
+/// Lets the library work out what it works out once: the list of suites that are compiled in. Done
+/// at boot, so that the first cell costs as much as any other.
+pub fn warm_up() {
+    // SAFETY: fills a table of the library's own; nothing else runs.
+    unsafe { ffi::rig_warm_up() };
+}
+
 /// `MBEDTLS_SSL_MAX_CONTENT_LEN` of this build, in bytes.
 #[must_use]
 pub fn content_length() -> usize {
