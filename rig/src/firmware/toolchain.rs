@@ -87,8 +87,8 @@ fn rustup_toolchains() -> Vec<PathBuf> {
     found
 }
 
-fn choose(prefixes: &[PathBuf]) -> Option<Toolchain> {
-    let usable: Vec<_> = prefixes.iter().filter_map(|prefix| look(prefix)).collect();
+fn choose(prefixes: &[impl AsRef<Path>]) -> Option<Toolchain> {
+    let usable: Vec<_> = prefixes.iter().filter_map(|prefix| look(prefix.as_ref())).collect();
     let with_target = usable.iter().find(|toolchain| !toolchain.build_core);
     with_target.or(usable.first()).cloned()
 }
@@ -146,10 +146,10 @@ mod tests {
         let source = install(root.path(), "src", &["lib/rustlib/src/rust/library/core/Cargo.toml"]);
         let target =
             install(root.path(), "t", &["lib/rustlib/thumbv7m-none-eabi/lib/libcore.rlib"]);
-        assert_eq!(choose(&[bare.clone()]), None);
-        let chosen = choose(&[bare.clone(), source.clone()]).unwrap();
+        assert_eq!(choose(&[&bare]), None);
+        let chosen = choose(&[&bare, &source]).unwrap();
         assert!(chosen.build_core && chosen.rustc.starts_with(&source));
-        let chosen = choose(&[bare, source, target.clone()]).unwrap();
+        let chosen = choose(&[&bare, &source, &target]).unwrap();
         assert!(!chosen.build_core && chosen.rustc.starts_with(&target));
     }
 
@@ -162,15 +162,19 @@ mod tests {
             fs::write(prefix.join(file), text).unwrap();
         };
         let old = install(root.path(), "old", &[library, record]);
-        write(&old, record, "[pkg.rust]\nversion = \"9.9\"\n[pkg.rustc]\nversion = \"1.70.0 (x)\"\n");
-        assert_eq!(choose(&[old.clone()]), None);
+        write(
+            &old,
+            record,
+            "[pkg.rust]\nversion = \"9.9\"\n[pkg.rustc]\nversion = \"1.70.0 (x)\"\n",
+        );
+        assert_eq!(choose(&[&old]), None);
         let core = "lib/rustlib/src/rust/library/core/Cargo.toml";
         let distribution = install(root.path(), "usr", &[core]);
         write(&distribution, core, "[package]\nedition = \"2021\"\n");
-        assert_eq!(choose(&[distribution.clone()]), None);
+        assert_eq!(choose(&[&distribution]), None);
         write(&distribution, core, "[package]\nedition = \"2024\"\n");
         write(&old, record, "[pkg.rustc]\nversion = \"1.100.0 (x)\"\n");
-        assert!(choose(&[distribution.clone()]).unwrap().build_core);
-        assert!(choose(&[distribution, old.clone()]).unwrap().rustc.starts_with(&old));
+        assert!(choose(&[&distribution]).unwrap().build_core);
+        assert!(choose(&[&distribution, &old]).unwrap().rustc.starts_with(&old));
     }
 }
