@@ -9,6 +9,7 @@ use reports::record::{CellRecord, Latency, Verdict};
 use std::fmt::Write as _;
 use suites::names;
 use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
+use suites::snapshot::Change;
 use wire::message::ClockUnit;
 
 /// How text is marked up; with colours off it is plain.
@@ -16,11 +17,26 @@ use wire::message::ClockUnit;
 pub struct Paint {
     /// Whether the reader's terminal shows colours.
     pub colours: bool,
+    /// Columns of the reader's terminal, to wrap sentences at; `None` for a file or a pipe.
+    pub width: Option<usize>,
 }
 
 impl Paint {
     fn style(self, style: Style, text: &str) -> String {
         style.force_styling(self.colours).apply_to(text).to_string()
+    }
+
+    /// A sentence, wrapped, with its later lines indented like its first.
+    fn sentence(self, out: &mut String, indent: usize, text: &str) {
+        let Some(width) = self.width else { return put(out, indent, text) };
+        let margin = " ".repeat(indent);
+        let options = textwrap::Options::new(width.max(40))
+            .initial_indent(&margin)
+            .subsequent_indent(&margin)
+            .break_words(false);
+        for line in textwrap::wrap(text, options) {
+            put(out, 0, &line);
+        }
     }
 
     fn bold(self, text: &str) -> String {
@@ -34,15 +50,15 @@ impl Paint {
     /// The verdict as a word; colour only underlines it.
     fn verdict(self, verdict: Verdict) -> String {
         let (word, style) = match verdict {
-            Verdict::Match => ("as expected", Style::new().green()),
+            Verdict::Match => ("expected", Style::new().green()),
             Verdict::Changed => ("CHANGED", Style::new().red().bold()),
             Verdict::Surprise => ("SURPRISE", Style::new().red().bold()),
             Verdict::New => ("new", Style::new().yellow()),
-            Verdict::Fault => ("RIG FAULT", Style::new().magenta().bold()),
-            Verdict::Unsupported => ("unsupported", Style::new().dim()),
+            Verdict::Fault => ("FAULT", Style::new().magenta().bold()),
+            Verdict::Unsupported => ("unable", Style::new().dim()),
             Verdict::Skipped => ("skipped", Style::new().dim()),
         };
-        self.style(style, &format!("{word:<11}"))
+        self.style(style, &format!("{word:<8}"))
     }
 }
 
@@ -50,7 +66,10 @@ impl Paint {
 #[must_use]
 pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     let mut out = String::new();
-    let width = cells.iter().map(|cell| name(cell).chars().count()).max().unwrap_or(0);
+    let table = Table::of(cells, paint);
+    if let Some(stack) = &table.stack {
+        put(&mut out, 0, &format!("All clients are builds of {stack}."));
+    }
     let (connected, others): (Vec<_>, Vec<_>) =
         cells.iter().partition(|cell| cell.outcome.result == OutcomeKind::Connected);
     let (faults, failed): (Vec<_>, Vec<_>) =
@@ -58,22 +77,22 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     if !faults.is_empty() {
         section(&mut out, paint, "No result", faults.len());
         for cell in faults {
-            line(&mut out, paint, cell, width);
+            table.line(&mut out, cell);
             if let Some(note) = &cell.note {
-                put(&mut out, 4, note);
+                paint.sentence(&mut out, 4, note);
             }
         }
     }
     if !failed.is_empty() {
         section(&mut out, paint, "Did not connect", failed.len());
         for group in groups(failed) {
-            reason(&mut out, paint, &group, width);
+            reason(&mut out, &table, &group);
         }
     }
     if !connected.is_empty() {
         section(&mut out, paint, "Connected", connected.len());
         for cell in connected {
-            line(&mut out, paint, cell, width);
+            table.line(&mut out, cell);
         }
     }
     out
@@ -109,29 +128,53 @@ fn put(out: &mut String, indent: usize, text: &str) {
     let _ = writeln!(out, "{:indent$}{text}", "");
 }
 
-fn name(cell: &CellRecord) -> String {
-    format!("{} -> {}", cell.client, cell.broker)
+/// How cells are lined up.
+struct Table {
+    paint: Paint,
+    /// The stack of every client, if it is the same: then it is said once.
+    stack: Option<String>,
+    /// Width of the widest `client -> broker`.
+    names: usize,
+    /// Width of the widest cost.
+    costs: usize,
 }
 
-fn line(out: &mut String, paint: Paint, cell: &CellRecord, width: usize) {
-    let text = format!(
-        "{} {:width$}  {}{}",
-        paint.verdict(cell.verdict),
-        name(cell),
-        outcome(&cell.outcome),
-        cell.latency
-            .as_ref()
-            .map(|latency| format!("  {}", paint.dim(&duration(latency))))
-            .unwrap_or_default(),
-    );
-    put(out, 4, text.trim_end());
-    for change in &cell.changes {
-        put(
-            out,
-            16,
-            &format!("{}: expected {}, saw {}", change.field, change.expected, change.seen),
-        );
+impl Table {
+    fn of(cells: &[CellRecord], paint: Paint) -> Self {
+        let first = cells.first().map(|cell| cell.build.stack().to_owned());
+        let stack = first.filter(|stack| cells.iter().all(|cell| cell.build.stack() == stack));
+        let mut table = Self { paint, stack, names: 0, costs: 0 };
+        table.names = cells.iter().map(|cell| table.name(cell).len()).max().unwrap_or(0);
+        table.costs = cells.iter().map(|cell| cost(cell).len()).max().unwrap_or(0);
+        table
     }
+
+    fn name(&self, cell: &CellRecord) -> String {
+        let client = cell.client.to_string();
+        let short = self.stack.as_ref().and_then(|stack| client.strip_prefix(stack.as_str()));
+        let short = short.map(|rest| rest.trim_start_matches('/'));
+        format!("{} -> {}", short.unwrap_or(&client), cell.broker)
+    }
+
+    fn line(&self, out: &mut String, cell: &CellRecord) {
+        let (names, costs) = (self.names, self.costs);
+        let text = format!(
+            "{} {:names$}  {}  {}",
+            self.paint.verdict(cell.verdict),
+            self.name(cell),
+            self.paint.dim(&format!("{:>costs$}", cost(cell))),
+            outcome(&cell.outcome),
+        );
+        put(out, 4, text.trim_end());
+        for change in &cell.changes {
+            let Change { field, expected, seen } = change;
+            put(out, 13, &format!("{field}: expected {expected}, saw {seen}"));
+        }
+    }
+}
+
+fn cost(cell: &CellRecord) -> String {
+    cell.latency.as_ref().map(duration).unwrap_or_default()
 }
 
 /// Cells that failed for the same stated reason, in the order of the first of each.
@@ -149,14 +192,16 @@ fn groups(cells: Vec<&CellRecord>) -> Vec<(&Diagnosis, Vec<&CellRecord>)> {
     groups
 }
 
-fn reason(out: &mut String, paint: Paint, group: &(&Diagnosis, Vec<&CellRecord>), width: usize) {
+fn reason(out: &mut String, table: &Table, group: &(&Diagnosis, Vec<&CellRecord>)) {
     let (diagnosis, cells) = group;
-    put(out, 2, &format!("{}: {}", paint.bold(diagnosis.cause.key()), diagnosis.summary));
+    let paint = table.paint;
+    let cause = paint.bold(diagnosis.cause.key());
+    paint.sentence(out, 2, &format!("{cause}: {}", diagnosis.summary));
     for cell in cells {
-        line(out, paint, cell, width);
+        table.line(out, cell);
     }
     if let Some(fix) = diagnosis.fix.first() {
-        put(out, 4, &format!("{} {fix}", paint.bold("fix:")));
+        paint.sentence(out, 4, &format!("{} {fix}", paint.bold("fix:")));
     }
 }
 
@@ -189,10 +234,10 @@ fn end(outcome: &Outcome) -> String {
                 End::Client => "client",
                 End::Broker => "broker",
             };
-            format!("alert {} from the {from}", alert_text(alert.code))
+            format!("{from}'s alert {}", alert_text(alert.code))
         }
-        (None, Close::Fin) => "broker closed without an alert".to_owned(),
-        (None, Close::Rst) => "broker reset the connection".to_owned(),
+        (None, Close::Fin) => "closed without an alert".to_owned(),
+        (None, Close::Rst) => "connection reset".to_owned(),
         (None, Close::None) => "client gave up".to_owned(),
     }
 }
@@ -203,7 +248,7 @@ pub fn duration(latency: &Latency) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let total = latency.total as f64;
     match latency.unit {
-        ClockUnit::Instructions => format!("{:.2} M instructions", total / 1e6),
+        ClockUnit::Instructions => format!("{:.2} M instr", total / 1e6),
         ClockUnit::Cycles => format!("{:.2} M cycles", total / 1e6),
         ClockUnit::Nanoseconds => format!("{:.2} ms", total / 1e6),
     }

@@ -62,7 +62,11 @@ impl Terminal {
     /// How text for standard output is marked up.
     #[must_use]
     pub fn paint(&self) -> Paint {
-        Paint { colours: console::colors_enabled() }
+        let size = console::Term::stdout().size_checked();
+        Paint {
+            colours: console::colors_enabled(),
+            width: size.map(|(_, columns)| usize::from(columns)),
+        }
     }
 
     /// Shows that something is being done that takes a while.
