@@ -11,11 +11,13 @@ use crate::deadline::{Deadline, Interrupt};
 use crate::firmware::{Image, Target};
 use crate::link::{DutIdentity, Incoming, Link, LinkError};
 use reports::record::BoardName;
+use reports::transcript::printable;
 use std::fmt;
-use std::process::Child;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::Duration;
-use wire::Command;
 
 /// Held while a board's process is started, see [`native`].
 static SPAWNING: Mutex<()> = Mutex::new(());
@@ -177,7 +179,7 @@ impl Dut {
     /// The process behind the board: the client itself, or the emulator.
     #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.process.0.id()
+        self.process.child.id()
     }
 }
 
@@ -192,13 +194,39 @@ struct Started {
 }
 
 /// A child process that ends when it is dropped.
-struct Process(Child);
+struct Process {
+    child: Child,
+    /// Its standard error: a file without a name, because a pipe that nobody empties can block.
+    words: File,
+}
+
+impl Process {
+    /// Starts the command with its standard error kept. `program` is for the message.
+    fn start(kind: Kind, mut command: Command, program: &str) -> Result<Self, BoardError> {
+        let failed =
+            |source| BoardError::Start { board: kind, program: program.to_owned(), source };
+        let words = tempfile::tempfile().map_err(failed)?;
+        command.stderr(words.try_clone().map_err(failed)?);
+        let child = command.spawn().map_err(failed)?;
+        // `command` is dropped here, and with it our copies of what the child was given: while they
+        // are open, the end of the child would go unnoticed.
+        Ok(Self { child, words })
+    }
+
+    /// What the program wrote to standard error, made safe to show.
+    fn last_words(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let read = self.words.rewind().and_then(|()| self.words.read_to_end(&mut bytes));
+        let text = read.map(|_| printable(bytes.trim_ascii())).unwrap_or_default();
+        text.chars().take(KEPT).collect()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Fails only if it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -216,7 +244,7 @@ fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdenti
     let deadline = Deadline::after(kind.boot_limit());
     loop {
         link.renew_token();
-        if let Err(error) = link.send(&Command::Identify) {
+        if let Err(error) = link.send(&wire::Command::Identify) {
             return Err(silent(error.to_string(), &said));
         }
         let patience = Deadline::after(ASK_AGAIN.min(deadline.left()));
@@ -229,14 +257,16 @@ fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdenti
                 Err(LinkError::Interrupted) => return Err(BoardError::Interrupted),
                 Err(error) => {
                     keep(&mut said, &link.take_partial());
-                    let ended = process.0.try_wait().ok().flatten();
+                    keep(&mut said, &process.last_words());
+                    let ended = process.child.try_wait().ok().flatten();
                     let ended = ended.map(|status| format!(" ({status})")).unwrap_or_default();
                     return Err(silent(format!("{error}{ended}"), &said));
                 }
             }
         }
-        if let Ok(Some(status)) = process.0.try_wait() {
+        if let Ok(Some(status)) = process.child.try_wait() {
             keep(&mut said, &link.take_partial());
+            keep(&mut said, &process.last_words());
             return Err(silent(format!("its process ended ({status})"), &said));
         }
         if deadline.slice().is_none() {
@@ -247,9 +277,11 @@ fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdenti
     }
 }
 
+/// How many characters of what a DUT printed are kept.
+const KEPT: usize = 300;
+
 /// Keeps the first few hundred characters of what a DUT printed.
 fn keep(said: &mut String, text: &str) {
-    const KEPT: usize = 300;
     if said.chars().count() < KEPT && !text.is_empty() {
         said.extend(text.chars().take(KEPT));
     }

@@ -8,6 +8,7 @@ use crate::summary::{self, Paint};
 use crate::verdict::Cell;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reports::record::Verdict;
+use reports::transcript::printable;
 use std::io::{self, Write};
 use std::time::Duration;
 use suites::CellId;
@@ -38,8 +39,10 @@ impl Terminal {
         }
     }
 
-    /// Says a line to the person.
+    /// Says something to the person. Whatever it quotes cannot steer the terminal.
     pub fn say(&self, text: &str) {
+        let lines: Vec<_> = text.lines().map(|line| printable(line.as_bytes())).collect();
+        let text = lines.join("\n");
         // Suspended, so that the bar does not end up in the middle of the line. A closed standard
         // error must not end a run.
         self.bar.suspend(|| {

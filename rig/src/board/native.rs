@@ -27,20 +27,15 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
     let name = slave.name().ok_or_else(|| {
         line(serialport::Error::new(serialport::ErrorKind::NoDevice, "a terminal without a name"))
     })?;
-    let child = Command::new(&image.path)
+    let mut command = Command::new(&image.path);
+    command
         .arg(name)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
         // Ctrl-C is for the rig, which then ends its boards in good order.
-        .process_group(0)
-        .spawn()
-        .map_err(|source| BoardError::Start {
-            board: Kind::Native,
-            program: image.path.display().to_string(),
-            source,
-        })?;
+        .process_group(0);
+    let process = Process::start(Kind::Native, command, &image.path.display().to_string())?;
     drop(spawning);
     let link = Link::new(Port::Serial(master), interrupt.clone());
-    Ok(Started { link, process: Process(child), until_hello: Some(Box::new(slave)) })
+    Ok(Started { link, process, until_hello: Some(Box::new(slave)) })
 }

@@ -41,22 +41,14 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
         .arg(&image.path)
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(output))
-        .stderr(Stdio::null())
         // Ctrl-C is for the rig, which then ends its boards in good order.
         .process_group(0);
-    let spawned = {
+    let process = {
         let _spawning = super::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
-        command.spawn()
+        Process::start(Kind::Qemu, command, PROGRAM)?
     };
-    let child = spawned.map_err(|source| BoardError::Start {
-        board: Kind::Qemu,
-        program: PROGRAM.to_owned(),
-        source,
-    })?;
-    // The command still holds the other end; while it does, the end of QEMU would go unnoticed.
-    drop(command);
     let link = Link::new(Port::Socket(ours), interrupt.clone());
-    Ok(Started { link, process: Process(child), until_hello: None })
+    Ok(Started { link, process, until_hello: None })
 }
 
 /// QEMU does not notice that its terminal is gone. Where util-linux's `setpriv` is there (every
