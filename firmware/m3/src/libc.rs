@@ -4,6 +4,7 @@
 //! call below should ever happen; they are here because the linker wants their names. Each says
 //! "no" in the way that newlib expects.
 
+use crate::fault;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
@@ -16,7 +17,7 @@ extern "C" fn _sbrk(_increment: isize) -> *mut c_void {
 /// `abort` and failed assertions of the C library end here.
 #[unsafe(no_mangle)]
 extern "C" fn _exit(status: c_int) -> ! {
-    panic!("the C library gave up with status {status}")
+    fault::end(format_args!("the C library gave up with status {status}"))
 }
 
 /// There are no files.
