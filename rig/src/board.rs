@@ -62,21 +62,19 @@ impl Kind {
         }
     }
 
-    /// How long one cell may take. An RSA handshake takes about 0.1 s on the emulated board, a
+    /// What it is given in a run. An RSA handshake takes about 0.1 s on the emulated board, a
     /// P-384 one about 2 s; loaded machines are slower.
     #[must_use]
-    pub fn cell_limit(self) -> Duration {
-        match self {
-            Self::Qemu => Duration::from_secs(60),
-            Self::Native => Duration::from_secs(20),
-        }
-    }
-
-    /// How long the DUT may take from its start to its first frame.
-    fn boot_limit(self) -> Duration {
-        match self {
-            Self::Qemu => Duration::from_secs(20),
-            Self::Native => Duration::from_secs(10),
+    pub fn limits(self) -> Limits {
+        let (boot, cell) = match self {
+            Self::Qemu => (20, 60),
+            Self::Native => (10, 20),
+        };
+        Limits {
+            boot: Duration::from_secs(boot),
+            cell: Duration::from_secs(cell),
+            // More than the broker's own limit for a client that says nothing.
+            account: Duration::from_secs(12),
         }
     }
 
@@ -86,6 +84,17 @@ impl Kind {
     pub fn board_name(self) -> BoardName {
         BoardName { name: self.name().to_owned(), kind: self.name().to_owned() }
     }
+}
+
+/// How long what may take before the rig gives it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the board's start to its first frame.
+    pub boot: Duration,
+    /// One cell, from its command to its result.
+    pub cell: Duration,
+    /// From the end of a cell to the broker's account of it.
+    pub account: Duration,
 }
 
 impl fmt::Display for Kind {
@@ -152,17 +161,22 @@ pub enum BoardError {
 }
 
 impl Dut {
-    /// Brings `image` to life and waits until it has said who it is.
+    /// Brings `image` to life and waits until it has said who it is, `limit` at most.
     ///
     /// # Errors
     /// [`BoardError`] names the board and the step. No process is left behind.
-    pub fn start(kind: Kind, image: &Image, interrupt: &Interrupt) -> Result<Self, BoardError> {
+    pub fn start(
+        kind: Kind,
+        image: &Image,
+        limit: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Self, BoardError> {
         let started = match kind {
             Kind::Native => native::start(image, interrupt)?,
             Kind::Qemu => qemu::start(image, interrupt)?,
         };
         let Started { mut link, mut process, until_hello } = started;
-        let identity = hello(kind, &mut link, &mut process)?;
+        let identity = hello(kind, &mut link, &mut process, limit)?;
         // Held open so far: a pseudo-terminal without an open slave reads as closed.
         drop(until_hello);
         let (expected, found) = (&image.id, &identity.image);
@@ -234,14 +248,19 @@ impl Drop for Process {
 /// has lost the first.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdentity, BoardError> {
+fn hello(
+    kind: Kind,
+    link: &mut Link,
+    process: &mut Process,
+    limit: Duration,
+) -> Result<DutIdentity, BoardError> {
     let mut said = String::new();
     let silent = |reason: String, said: &str| BoardError::Silent {
         board: kind,
         reason,
         said: if said.is_empty() { String::new() } else { format!("; it said: {said}") },
     };
-    let deadline = Deadline::after(kind.boot_limit());
+    let deadline = Deadline::after(limit);
     loop {
         link.renew_token();
         if let Err(error) = link.send(&wire::Command::Identify) {
@@ -271,7 +290,7 @@ fn hello(kind: Kind, link: &mut Link, process: &mut Process) -> Result<DutIdenti
         }
         if deadline.slice().is_none() {
             keep(&mut said, &link.take_partial());
-            let limit = kind.boot_limit().as_secs();
+            let limit = limit.as_secs();
             return Err(silent(format!("no hello within {limit} s of its start"), &said));
         }
     }

@@ -8,7 +8,7 @@
 //! board is started anew; if it does not come up, the cell is a fault of the rig and the worker
 //! goes on with a fresh board, so that no other cell's result is lost.
 
-use crate::board::{BoardError, Dut, Kind};
+use crate::board::{BoardError, Dut, Kind, Limits};
 use crate::command;
 use crate::deadline::Interrupt;
 use crate::firmware::Image;
@@ -38,6 +38,8 @@ pub enum RunEvent {
 pub struct Workshop<'a> {
     /// The kind of board.
     pub kind: Kind,
+    /// How long it may take for what, as a rule [`Kind::limits`].
+    pub limits: Limits,
     /// An image for every build in the plan.
     pub images: &'a BTreeMap<BuildName, Image>,
     /// Starts brokers.
@@ -47,9 +49,6 @@ pub struct Workshop<'a> {
     /// Ctrl-C.
     pub interrupt: &'a Interrupt,
 }
-
-/// How long the broker's view of an ended connection is waited for. Its deadlines are shorter.
-const BROKER_VIEW: Duration = Duration::from_secs(12);
 
 /// Runs all jobs on `workers` boards and hands every event to `listen`, on the calling thread.
 /// Returns early, with fewer cells, if a person interrupts.
@@ -128,7 +127,7 @@ impl Worker<'_> {
             kind.name(),
             &prepared.command(),
             broker.address(),
-            kind.cell_limit(),
+            self.workshop.limits.cell,
             self.workshop.interrupt,
         );
         if !finished.usable {
@@ -139,7 +138,8 @@ impl Worker<'_> {
         }
         let wall = finished.wall;
         let clock = self.dut.as_ref().map(|(_, dut)| dut.identity.clock);
-        let transcript = with_broker_view(finished, &broker);
+        let transcript =
+            with_account(finished, &job.broker.name, &broker, self.workshop.limits.account);
         Some(conclude(job, kind, transcript, clock.map(|clock| (clock, wall))))
     }
 
@@ -156,28 +156,48 @@ impl Worker<'_> {
                 said: String::new(),
             });
         };
-        let dut = Dut::start(self.workshop.kind, image, self.workshop.interrupt)?;
+        let dut = Dut::start(
+            self.workshop.kind,
+            image,
+            self.workshop.limits.boot,
+            self.workshop.interrupt,
+        )?;
         self.dut = Some((build.clone(), dut));
         Ok(())
     }
 }
 
-fn with_broker_view(finished: Finished, broker: &Broker) -> Transcript {
+/// The transcript of a cell with what `broker` says of it, which is waited for `patience` at most.
+///
+/// A broker that gives no account of a client that did connect has died or hangs. What the client
+/// saw then says nothing about the client: the cell is a fault of the rig.
+#[must_use]
+pub fn with_account(
+    finished: Finished,
+    name: &str,
+    broker: &Broker,
+    patience: Duration,
+) -> Transcript {
     let Finished { mut transcript, client_port, wall, .. } = finished;
-    let seen = client_port.and_then(|port| broker.take(port, BROKER_VIEW));
-    if let Some(connection) = seen {
-        let at_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        let word = BrokerWord {
-            version: connection.tls.as_ref().map(|tls| tls.version.to_string()),
-            cipher_suite: connection.tls.as_ref().map(|tls| tls.suite.to_string()),
-            error: connection
-                .error
-                .as_deref()
-                .map(|text| reports::transcript::printable(text.as_bytes())),
-            mqtt: connection.mqtt.connack.map(|code| format!("connack:{code}")),
-        };
-        session::add_broker_word(&mut transcript, at_ns, word);
-    }
+    let Some(port) = client_port else { return transcript };
+    let at_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+    let Some(connection) = broker.take(port, patience) else {
+        let what = format!(
+            "broker {name} died or hung while the client was connected: it gave no account of the connection"
+        );
+        transcript.push(at_ns, Seen::Fault { what });
+        return transcript;
+    };
+    let word = BrokerWord {
+        version: connection.tls.as_ref().map(|tls| tls.version.to_string()),
+        cipher_suite: connection.tls.as_ref().map(|tls| tls.suite.to_string()),
+        error: connection
+            .error
+            .as_deref()
+            .map(|text| reports::transcript::printable(text.as_bytes())),
+        mqtt: connection.mqtt.connack.map(|code| format!("connack:{code}")),
+    };
+    session::add_broker_word(&mut transcript, at_ns, word);
     transcript
 }
 

@@ -76,8 +76,14 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     let workers = workers(args, jobs.len());
     terminal.begin_cells(jobs.len());
     let began = Instant::now();
-    let workshop =
-        Workshop { kind, images: &images, brokers: &brokers, seed: SEED, interrupt: &interrupt };
+    let workshop = Workshop {
+        kind,
+        limits: kind.limits(),
+        images: &images,
+        brokers: &brokers,
+        seed: SEED,
+        interrupt: &interrupt,
+    };
     let mut trouble = None;
     crate::run::run(&workshop, jobs, workers, |mut event| {
         if let RunEvent::Finished(cell) = &mut event {

@@ -70,8 +70,14 @@ pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, 
     let images = BTreeMap::from([(client.build.clone(), image)]);
     let brokers = brokers::Brokers::new(&project.cache().join("pki"))?;
     let interrupt = Interrupt::default();
-    let workshop =
-        Workshop { kind, images: &images, brokers: &brokers, seed: SEED, interrupt: &interrupt };
+    let workshop = Workshop {
+        kind,
+        limits: kind.limits(),
+        images: &images,
+        brokers: &brokers,
+        seed: SEED,
+        interrupt: &interrupt,
+    };
     let mut cells = Vec::new();
     run(&workshop, jobs, 1, |event| {
         if let RunEvent::Finished(cell) = event {
