@@ -22,6 +22,7 @@
 mod broker;
 mod connection;
 mod front;
+mod keys;
 mod mqtt;
 mod pki;
 mod record;

@@ -1,18 +1,17 @@
 //! Keys and certificates for tests, made once and kept on disk.
 //!
 //! A key is expensive (an RSA-4096 key takes up to a second) and says nothing about a broker, so
-//! there is one for each kind and role, shared by all profiles. A certificate is named by a hash
+//! there is one for each kind and role, shared by all profiles and the same on every machine (see
+//! [`keys`]). A certificate is named by a hash
 //! of all that went into it, its keys included: two processes that share the folder agree, and a
 //! changed profile gets a new one. File names and subjects say that they are for tests only.
 
+use crate::keys::{self, SERIES};
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
-use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
 use openssl::sha::sha256;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
@@ -101,11 +100,12 @@ impl Pki {
     }
 
     fn key(&self, kind: KeyKind, role: &str) -> Result<PKey<Private>, PkiError> {
-        let path = self.folder.join(format!("{role}-{}-for-tests-only.key.pem", kind.as_str()));
+        let path =
+            self.folder.join(format!("{role}-{}-{SERIES}-for-tests-only.key.pem", kind.as_str()));
         if let Some(pem) = read(&path)? {
             return PKey::private_key_from_pem(&pem).map_err(damaged(&path));
         }
-        let key = make_key(kind)?;
+        let key = keys::make(kind, role)?;
         self.keep(&path, &key.private_key_to_pem_pkcs8()?)?;
         Ok(key)
     }
@@ -160,23 +160,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PkiError> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(cache(path)(error)),
-    }
-}
-
-fn make_key(kind: KeyKind) -> Result<PKey<Private>, ErrorStack> {
-    let rsa = |bits| PKey::from_rsa(Rsa::generate(bits)?);
-    let ec = |curve| {
-        let group = EcGroup::from_curve_name(curve)?;
-        PKey::from_ec_key(EcKey::generate(&group)?)
-    };
-    match kind {
-        KeyKind::Rsa1024 => rsa(1024),
-        KeyKind::Rsa2048 => rsa(2048),
-        KeyKind::Rsa3072 => rsa(3072),
-        KeyKind::Rsa4096 => rsa(4096),
-        KeyKind::EcdsaP256 => ec(Nid::X9_62_PRIME256V1),
-        KeyKind::EcdsaP384 => ec(Nid::SECP384R1),
-        KeyKind::Ed25519 => PKey::generate_ed25519(),
     }
 }
 
@@ -261,6 +244,7 @@ fn make_leaf(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openssl::nid::Nid;
 
     fn certificate(key: KeyKind, hash: HashKind) -> Certificate {
         Certificate { key, hash, ..Certificate::default() }
@@ -304,7 +288,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("broker-ecdsa-p256-for-tests-only.key.pem");
+        let path = folder.path().join("broker-ecdsa-p256-series-1-for-tests-only.key.pem");
         fs::write(&path, "no key").unwrap();
         let pki = Pki::new(folder.path()).unwrap();
         let Err(error) = pki.identity(&certificate(KeyKind::EcdsaP256, HashKind::Sha256)) else {
