@@ -5,10 +5,10 @@
 //! hardware is a kind of its own once flashing is there; nothing here touches a device.
 
 mod native;
-mod qemu;
+pub mod qemu;
 
 use crate::deadline::{Deadline, Interrupt};
-use crate::firmware::{Image, Target};
+use crate::firmware::{Image, MissingTool, Target, which};
 use crate::link::{DutIdentity, Incoming, Link, LinkError};
 use reports::record::BoardName;
 use reports::transcript::printable;
@@ -59,6 +59,21 @@ impl Kind {
         match self {
             Self::Qemu => Target::Mps2An385,
             Self::Native => Target::Native,
+        }
+    }
+
+    /// Whether the programs that bring it to life are here; those that build its firmware are the
+    /// builder's matter.
+    ///
+    /// # Errors
+    /// [`MissingTool`] says what is not here, and how to get it.
+    pub fn ready(self) -> Result<(), MissingTool> {
+        match self {
+            Self::Qemu => match which(qemu::PROGRAM) {
+                Some(_) => Ok(()),
+                None => Err(qemu::MISSING),
+            },
+            Self::Native => Ok(()),
         }
     }
 
@@ -208,7 +223,7 @@ struct Started {
 }
 
 /// A child process that ends when it is dropped.
-struct Process {
+pub struct Process {
     child: Child,
     /// Its standard error: a file without a name, because a pipe that nobody empties can block.
     words: File,

@@ -5,7 +5,7 @@
 
 use super::{BoardError, Kind, Process, Started};
 use crate::deadline::Interrupt;
-use crate::firmware::{Image, which};
+use crate::firmware::{Image, MissingTool, which};
 use crate::link::{Link, Port};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -16,12 +16,28 @@ use std::sync::PoisonError;
 /// QEMU's program for 32-bit Arm.
 pub const PROGRAM: &str = "qemu-system-arm";
 
+/// What is said where there is none.
+pub(super) const MISSING: MissingTool = MissingTool {
+    what: "the emulator (qemu-system-arm)",
+    mend: "run `apt-get install qemu-system-arm`, or let `cargo rig run --setup` do it",
+};
+
 /// One instruction lasts 2^6 ns of the emulated clock, and the clock does not sleep while the core
 /// idles: time is a count of instructions, whatever the host is doing.
 const ICOUNT: &str = "shift=6,sleep=off";
 
-/// Starts QEMU with the image in its memory.
 pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, BoardError> {
+    let (process, socket) = boot(image)?;
+    let link = Link::new(Port::Socket(socket), interrupt.clone());
+    Ok(Started { link, process, until_hello: None })
+}
+
+/// Starts QEMU with the image in its memory. The socket carries the board's UART; the emulator ends
+/// when its process is dropped.
+///
+/// # Errors
+/// [`BoardError`] if there is no socket to be had, or no QEMU.
+pub fn boot(image: &Image) -> Result<(Process, UnixStream), BoardError> {
     let line = |source| BoardError::Line { board: Kind::Qemu, source };
     let (ours, theirs) = UnixStream::pair().map_err(line)?;
     let input = OwnedFd::from(theirs.try_clone().map_err(line)?);
@@ -47,8 +63,7 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
         let _spawning = super::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         Process::start(Kind::Qemu, command, PROGRAM)?
     };
-    let link = Link::new(Port::Socket(ours), interrupt.clone());
-    Ok(Started { link, process, until_hello: None })
+    Ok((process, ours))
 }
 
 /// QEMU does not notice that its terminal is gone. Where util-linux's `setpriv` is there (every

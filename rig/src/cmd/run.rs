@@ -46,6 +46,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         setup::install(|line| terminal.say(line)).map_err(fault)?;
     }
     let kind = choose(named, terminal);
+    kind.ready().map_err(fault)?;
     let mut snapshots = Snapshots::new(project.suites());
     snapshots.load(&jobs)?;
     let plan: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
@@ -85,9 +86,12 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         interrupt: &interrupt,
     };
     let mut trouble = None;
+    let mut foreign = None;
     crate::run::run(&workshop, jobs, workers, |mut event| {
         if let RunEvent::Finished(cell) = &mut event {
-            cell.compare(snapshots.of(&cell.suite, &cell.record.client));
+            let snapshot = snapshots.of(&cell.suite, &cell.record.client);
+            cell.compare(snapshot);
+            foreign = foreign.take().or_else(|| cell.other_compilers(snapshot));
             let written = out
                 .append(&cell.record, &cell.transcript)
                 .map_err(fault)
@@ -118,6 +122,11 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     finished.sort_by_key(order);
     if format == Format::Human {
         terminal.data(&summary::render(&finished, terminal.paint())).map_err(fault)?;
+    }
+    if let Some((expected, seen)) = foreign {
+        terminal.say(&format!(
+            "outcomes were compared, figures were not: the snapshots hold those of {expected}, these images were compiled by {seen}"
+        ));
     }
     say_end(terminal, args, &run, &finished, began, &project, &folder);
     Ok(exit(&run, &finished, args.accept))

@@ -50,7 +50,7 @@ impl Recipe {
                 let found = toolchain()?;
                 let missing = MissingTool {
                     what: "the C compiler for Cortex-M",
-                    mend: "run `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`",
+                    mend: "run `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`, or let `cargo rig run --setup` do it",
                 };
                 Ok(Self {
                     target,

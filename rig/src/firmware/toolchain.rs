@@ -31,7 +31,7 @@ impl fmt::Display for Toolchain {
 
 /// Something that a build needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is missing here: {mend}, or let `cargo rig run --setup` do it")]
+#[error("{what} is missing here: {mend}")]
 pub struct MissingTool {
     /// What.
     pub what: &'static str,
@@ -53,7 +53,7 @@ pub fn which(name: &str) -> Option<PathBuf> {
 pub fn toolchain() -> Result<Toolchain, MissingTool> {
     choose(&candidates()).ok_or(MissingTool {
         what: "a Rust compiler for thumbv7m-none-eabi",
-        mend: "run `rustup target add thumbv7m-none-eabi` (or, on Debian, `apt-get install rustc-web cargo-web rust-web-src`)",
+        mend: "run `rustup target add thumbv7m-none-eabi` (or, on Debian, `apt-get install rustc-web cargo-web rust-web-src`), or let `cargo rig run --setup` do it",
     })
 }
 
