@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-env=RIG_BUILD={name}");
     println!("cargo::rustc-env=RIG_IMAGE={image}");
 
+    println!("cargo::rustc-env=RIG_COMPILERS={}", compilers()?);
+
     let build = Build::find(&name)?;
     let sources = sources(&build)?;
     compile(&build, &sources)?;
@@ -68,6 +70,23 @@ impl Build {
             stack,
         })
     }
+}
+
+/// Names the two compilers, each with its version.
+fn compilers() -> Result<String, Box<dyn Error>> {
+    let said = |mut command: Command| -> Result<String, Box<dyn Error>> {
+        Ok(String::from_utf8_lossy(&command.output()?.stdout).trim().to_owned())
+    };
+    let mut rustc = Command::new(env::var("RUSTC")?);
+    rustc.arg("--version");
+    let rustc = said(rustc)?;
+    // "rustc 1.96.0 (hash date) ...": name and version are enough.
+    let rustc: Vec<_> = rustc.split_whitespace().take(2).collect();
+    let compiler = cc::Build::new().try_get_compiler()?;
+    let mut c = compiler.to_command();
+    c.arg("-dumpfullversion");
+    let kind = if compiler.is_like_clang() { "clang" } else { "gcc" };
+    Ok(format!("{}, {kind} {}", rustc.join(" "), said(c)?))
 }
 
 /// Asks cargo where it unpacked the crate that carries the C sources.

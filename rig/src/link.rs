@@ -93,6 +93,7 @@ pub struct DutIdentity {
     pub image: String,
     pub library: String,
     pub board: String,
+    pub compilers: String,
     pub clock: ClockUnit,
 }
 
@@ -259,6 +260,7 @@ fn own(frame: &Frame<'_>) -> Incoming {
             image: printable(identity.image.as_bytes()),
             library: printable(identity.library.as_bytes()),
             board: printable(identity.board.as_bytes()),
+            compilers: printable(identity.compilers.as_bytes()),
             clock: identity.clock,
         }),
         Event::Connect => Incoming::Connect,

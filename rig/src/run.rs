@@ -14,7 +14,7 @@ use crate::deadline::Interrupt;
 use crate::firmware::Image;
 use crate::plan::Job;
 use crate::session::{self, Finished};
-use crate::verdict::{Cell, conclude};
+use crate::verdict::{Cell, Clocked, conclude};
 use brokers::{Broker, Brokers};
 use reports::transcript::{BrokerWord, Seen, Transcript};
 use std::collections::{BTreeMap, VecDeque};
@@ -137,10 +137,14 @@ impl Worker<'_> {
             return None;
         }
         let wall = finished.wall;
-        let clock = self.dut.as_ref().map(|(_, dut)| dut.identity.clock);
+        let clock = self.dut.as_ref().map(|(_, dut)| Clocked {
+            unit: dut.identity.clock,
+            compilers: dut.identity.compilers.clone(),
+            wall,
+        });
         let transcript =
             with_account(finished, &job.broker.name, &broker, self.workshop.limits.account);
-        Some(conclude(job, kind, transcript, clock.map(|clock| (clock, wall))))
+        Some(conclude(job, kind, transcript, clock))
     }
 
     fn bring_up(&mut self, job: &Job) -> Result<(), BoardError> {

@@ -7,7 +7,7 @@ use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use suites::names;
-use suites::outcome::{End, Outcome, OutcomeKind, phase_name};
+use suites::outcome::{End, OutcomeKind, phase_name};
 use suites::snapshot::{Expected, Measured, Snapshot};
 use suites::stream::Stream;
 use wire::message::ClockUnit;
@@ -26,14 +26,20 @@ pub struct Cell {
     pub seen: Option<Expected>,
 }
 
-/// Judges a transcript and writes the record; `clock` is the DUT's unit and the cell's host time.
+/// What the figures of a cell are worth.
+#[derive(Debug, Clone)]
+pub struct Clocked {
+    /// What the DUT's clock counts.
+    pub unit: ClockUnit,
+    /// What its image was compiled with.
+    pub compilers: String,
+    /// Host time from the start command to the result.
+    pub wall: Duration,
+}
+
+/// Judges a transcript and writes the record; `clock` is missing if the DUT is gone.
 #[must_use]
-pub fn conclude(
-    job: &Job,
-    kind: Kind,
-    transcript: Transcript,
-    clock: Option<(ClockUnit, Duration)>,
-) -> Cell {
+pub fn conclude(job: &Job, kind: Kind, transcript: Transcript, clock: Option<Clocked>) -> Cell {
     let outcome = reports::judge(&transcript);
     let subject = reports::diagnosis::Subject {
         build: &job.cell.client.build,
@@ -41,16 +47,24 @@ pub fn conclude(
         broker: &job.broker,
     };
     let diagnosis = reports::diagnose(&subject, &transcript, &outcome);
-    let latency = clock.map(|(unit, wall)| latency(&transcript, unit, wall));
+    let latency = clock.as_ref().map(|clock| latency(&transcript, clock.unit, clock.wall));
     let result = transcript.result();
     let heap_peak_bytes = result.map(|result| u64::from(result.heap_peak));
     let stack_peak_bytes = result.and_then(|result| result.stack_peak).map(u64::from);
     let seen = diagnosis.as_ref().map(|diagnosis| Expected {
         outcome: outcome.clone(),
         cause: diagnosis.cause.to_string(),
-        measured: match (&latency, heap_peak_bytes) {
-            (Some(latency), Some(heap)) if repeats(latency.unit) => {
-                let measured = measured(latency, &outcome, heap, stack_peak_bytes);
+        measured: match (&clock, &latency, heap_peak_bytes) {
+            (Some(clock), Some(latency), Some(heap_peak_bytes)) if repeats(latency.unit) => {
+                let measured = Measured {
+                    unit: latency.unit,
+                    compilers: clock.compilers.clone(),
+                    tolerance_permille: tolerance(outcome.cipher_suite),
+                    total: latency.total,
+                    heap_peak_bytes,
+                    stack_peak_bytes,
+                    phases: by_phase(latency),
+                };
                 BTreeMap::from([(kind.name().to_owned(), measured)])
             }
             _ => BTreeMap::new(),
@@ -80,6 +94,19 @@ pub fn conclude(
 }
 
 impl Cell {
+    /// The compilers of the snapshot's figures and of this cell's, if they differ, so that figures
+    /// were not compared.
+    #[must_use]
+    pub fn other_compilers(&self, snapshot: Option<&Snapshot>) -> Option<(String, String)> {
+        let expected = &snapshot?.0.get(&self.record.broker)?.measured;
+        let mut seen = self.seen.as_ref()?.measured.iter();
+        let differing = seen.find_map(|(kind, seen)| {
+            let expected = expected.get(kind)?;
+            (expected.compilers != seen.compilers).then_some((expected, seen))
+        });
+        differing.map(|(expected, seen)| (expected.compilers.clone(), seen.compilers.clone()))
+    }
+
     /// Sets the verdict from the snapshot of this client and suite, if there is one.
     pub fn compare(&mut self, snapshot: Option<&Snapshot>) {
         if matches!(self.record.verdict, Verdict::Fault | Verdict::Unsupported) {
@@ -120,19 +147,12 @@ fn latency(transcript: &Transcript, unit: ClockUnit, wall: Duration) -> Latency 
     Latency { unit, total, wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), phases }
 }
 
-fn measured(latency: &Latency, outcome: &Outcome, heap: u64, stack: Option<u64>) -> Measured {
+fn by_phase(latency: &Latency) -> BTreeMap<String, u64> {
     let mut phases = BTreeMap::new();
     for phase in &latency.phases {
         *phases.entry(phase.name.clone()).or_default() += phase.compute;
     }
-    Measured {
-        unit: latency.unit,
-        tolerance_permille: tolerance(outcome.cipher_suite),
-        total: latency.total,
-        heap_peak_bytes: heap,
-        stack_peak_bytes: stack,
-        phases,
-    }
+    phases
 }
 
 /// Static RSA repeats to a few instructions under a fixed seed. With an ephemeral key the broker's

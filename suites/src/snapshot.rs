@@ -3,7 +3,8 @@
 //! The text of a snapshot is TOML, one table for each broker. Exact fields stand in the table
 //! itself and must be equal on every kind of board. Measurements stand in a table of their own for
 //! each kind of board, with the tolerance beside them; a kind that was never measured is not
-//! compared, and `native` never is, because a host's nanoseconds repeat too badly.
+//! compared, nor is an image from other compilers; `native` never is, because a host's nanoseconds
+//! repeat too badly.
 //!
 //! ```toml
 //! [hivemq-cloud-2021]
@@ -15,6 +16,7 @@
 //!
 //! [hivemq-cloud-2021.qemu]
 //! unit = "instructions"
+//! compilers = "rustc 1.96.0, gcc 12.2.1"
 //! tolerance_permille = 1
 //! total = 104_512
 //! heap_peak_bytes = 40_112
@@ -49,6 +51,9 @@ pub struct Expected {
 pub struct Measured {
     /// What `total` and `phases` count.
     pub unit: ClockUnit,
+    /// What the image was compiled with. Another compiler makes other code: figures are compared
+    /// only if it is the same.
+    pub compilers: String,
     /// How far `total` may be off, in thousandths of itself. A single phase may be off by as much
     /// as the total may, because work moves between neighbouring phases.
     pub tolerance_permille: u64,
@@ -95,7 +100,9 @@ impl Expected {
         changes
     }
 
-    /// Takes over what `seen` says, and keeps the measurements of kinds it does not have.
+    /// Takes over what `seen` says, and keeps the measurements of kinds it does not have. Figures of
+    /// an image from other compilers do not replace those that are there: two people with two
+    /// compilers would undo each other's.
     fn accept(&mut self, seen: Self) {
         self.outcome = seen.outcome;
         self.cause = seen.cause;
@@ -142,6 +149,9 @@ impl Measured {
     }
 
     fn compare(&self, kind: &str, seen: &Self, changes: &mut Vec<Change>) {
+        if self.compilers != seen.compilers {
+            return;
+        }
         let mut check = |field: &str, expected: u64, seen: u64, slack: u64| {
             if expected.abs_diff(seen) > slack {
                 changes.push(Change {

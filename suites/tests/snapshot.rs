@@ -14,6 +14,7 @@ fn connected(total: u64) -> Expected {
     outcome.mqtt = Some("connack:0".to_owned());
     let measured = Measured {
         unit: ClockUnit::Instructions,
+        compilers: "rustc 1.96.0, gcc 12.2.1".to_owned(),
         tolerance_permille: 1,
         total,
         heap_peak_bytes: 42_000,
@@ -73,6 +74,19 @@ fn a_kind_of_board_that_was_never_measured_is_not_compared() {
     assert!(expected.changes(&seen).is_empty());
     seen.measured.clear();
     assert!(connected(1).changes(&seen).is_empty());
+}
+
+#[test]
+fn figures_of_another_compiler_are_neither_compared_nor_accepted() {
+    let mut other = connected(9);
+    for measured in other.measured.values_mut() {
+        measured.compilers = "rustc 2.0.0, gcc 15.1.0".to_owned();
+    }
+    assert!(connected(5_500_000).changes(&other).is_empty());
+    let mut snapshot = Snapshot::default();
+    snapshot.accept("b", connected(5_500_000));
+    snapshot.accept("b", other);
+    assert_eq!(snapshot.0["b"].measured["qemu"].total, 5_500_000);
 }
 
 #[test]

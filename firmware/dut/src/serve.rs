@@ -27,6 +27,7 @@ fn attend<B: Board>(line: &mut Line<'_, B>) -> Result<Infallible, LineClosed> {
         image: mbedtls::IMAGE,
         library: &library,
         board: B::NAME,
+        compilers: mbedtls::COMPILERS,
         clock: B::CLOCK,
     });
     line.send(Token::NONE, &identity)?;

@@ -26,6 +26,9 @@ pub use session::{Host, HostError, Session, SetupError, content_length, library_
 /// The build this image was made from, for example `mbedtls-2.4.0/rsa-16384`.
 pub const BUILD: &str = env!("RIG_BUILD");
 
+/// The compilers that this image was made with, for example `rustc 1.96.0, gcc 12.2.1`.
+pub const COMPILERS: &str = env!("RIG_COMPILERS");
+
 /// Content hash of everything that the image was made from, as the rig named it when building;
 /// `unnamed` if somebody else built it.
 pub const IMAGE: &str = env!("RIG_IMAGE");

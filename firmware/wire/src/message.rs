@@ -182,6 +182,9 @@ pub struct Identity<'a> {
     pub library: &'a str,
     /// The board the image was made for, for example `native` or `mps2-an385`.
     pub board: &'a str,
+    /// What the image was compiled with, for example `rustc 1.96.0, gcc 12.2.1`: figures of images
+    /// from other compilers are no measure for this one.
+    pub compilers: &'a str,
     /// What the numbers in [`PhaseMark`] count.
     pub clock: ClockUnit,
 }
