@@ -18,6 +18,7 @@ use std::io::{Read, Seek};
 use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::Duration;
+use wire::FrameError;
 
 /// Held while a board's process is started, see [`native`].
 static SPAWNING: Mutex<()> = Mutex::new(());
@@ -285,6 +286,10 @@ fn hello(
         loop {
             match link.next(patience) {
                 Ok(Incoming::Identity(identity)) => return Ok(identity),
+                // Sound frames of another version hold no text to show.
+                Ok(Incoming::Noise { why: why @ FrameError::Version(_), .. }) => {
+                    keep(&mut said, &why.to_string());
+                }
                 Ok(Incoming::Noise { text, .. }) => keep(&mut said, &text),
                 Ok(_) => {}
                 Err(LinkError::TimedOut(_)) => break,
