@@ -4,14 +4,13 @@
 
 mod common;
 
-use common::{Checkout, children, runs, signal, until};
+use common::{Checkout, Seen, children, runs, signal, until};
 use reports::record::{CellRecord, Run, read_cells, read_run};
 use rig::board::Kind;
 use rstest::{Context, rstest};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Child, Output};
 
 /// More cells than a run gets through while a test notices that it has begun.
 const MANY: usize = 80;
@@ -200,19 +199,6 @@ fn a_folder_that_holds_a_run_is_not_written_to() {
     checkout.compare("nothing_to_resume", seen);
 }
 
-/// A run of the suite `long` that has finished some cells and is in the midst of the others.
-fn under_way(checkout: &Checkout, kind: Kind) -> Child {
-    let line = format!("run long --board {kind} --jobs 2 --out made");
-    let mut rig = checkout.command(&line).spawn().unwrap();
-    let cells = checkout.path("made/cells.jsonl");
-    until("the first finished cells", 120, || {
-        assert_eq!(rig.try_wait().unwrap(), None, "the run ended too early");
-        let text = fs::read(&cells).unwrap_or_default();
-        (text.iter().filter(|byte| **byte == b'\n').count() >= 2).then_some(())
-    });
-    rig
-}
-
 /// How many different cells of the plan there are, and how many cells.
 fn ids(run: &Run, cells: &[CellRecord]) -> (usize, usize) {
     let ids: BTreeSet<_> = cells.iter().map(|cell| &cell.cell).collect();
@@ -236,11 +222,11 @@ fn resume(checkout: &Checkout, kind: Kind) {
 #[test]
 fn ctrl_c_leaves_a_readable_run_and_no_process_and_the_run_can_go_on() {
     let checkout = Checkout::long(MANY);
-    let rig = under_way(&checkout, Kind::Native);
+    let rig = checkout.under_way(Kind::Native, 2);
     let boards = children(rig.id());
     assert!(!boards.is_empty(), "boards are processes");
     signal(rig.id(), Signal::INT);
-    let seen: common::Seen = Output::into(rig.wait_with_output().unwrap());
+    let seen = Seen::from(rig.wait_with_output().unwrap());
     assert_eq!(seen.code, Some(130), "{seen}");
     assert!(seen.stderr.contains("go on with `cargo rig run --resume made`"), "{seen}");
     assert!(boards.iter().all(|board| !runs(*board)), "no board is left");
@@ -262,7 +248,7 @@ fn kill_9_loses_no_finished_cell_and_leaves_no_board(
         return;
     }
     let checkout = Checkout::long(MANY);
-    let mut rig = under_way(&checkout, kind);
+    let mut rig = checkout.under_way(kind, 2);
     let boards = children(rig.id());
     assert!(!boards.is_empty(), "boards are processes");
     signal(rig.id(), Signal::KILL);

@@ -3,18 +3,22 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code, helpers included")]
 
+use brokers::Brokers;
 use rig::board::Kind;
 use rig::doctor;
 use rig::firmware::{Builder, Image};
+use rig::plan::Job;
 use rig::project::Project;
+use rig::run::{RunEvent, Workshop};
+use rig::verdict::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use suites::BuildName;
+use suites::{BuildName, CellId, Library};
 use tempfile::TempDir;
 
 /// Waits until `look` finds something; fails after `seconds`, naming what was waited for.
@@ -50,6 +54,20 @@ pub fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The running children of this process that were started as `program`.
+pub fn boards(program: &Path) -> Vec<u32> {
+    let started_as = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == program.as_os_str().as_encoded_bytes())
+    };
+    children(std::process::id()).into_iter().filter(started_as).collect()
+}
+
+/// Whether a process has been stopped by a signal.
+pub fn stopped(id: u32) -> bool {
+    process(id).is_some_and(|(state, _)| state == 'T')
+}
+
 /// Sends a signal to one process.
 pub fn signal(id: u32, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
@@ -79,6 +97,42 @@ pub fn image(kind: Kind, build: &str) -> Image {
 /// Images by build, as a workshop wants them.
 pub fn images(images: impl IntoIterator<Item = Image>) -> BTreeMap<BuildName, Image> {
     images.into_iter().map(|image| (image.build.clone(), image)).collect()
+}
+
+/// A cell of the project's own profiles, with debug output as the thread's log has it.
+pub fn job(cell: &str) -> Job {
+    let library = Library::load(&Project::find().unwrap().suites()).unwrap();
+    let cell: CellId = cell.parse().unwrap();
+    Job {
+        suite: "test".to_owned(),
+        log_level: 4,
+        profile: library.profile(&cell.client.profile).unwrap().clone(),
+        broker: library.broker(&cell.broker).unwrap().clone(),
+        cell,
+    }
+}
+
+/// Brokers with the project's own keys.
+pub fn brokers() -> Brokers {
+    Brokers::new(&Project::find().unwrap().cache().join("pki")).unwrap()
+}
+
+/// Runs jobs as `rig run` does, and hands back the cells in the order in which they finished.
+/// `listen` is told of each as it finishes.
+pub fn run(
+    workshop: &Workshop<'_>,
+    jobs: Vec<Job>,
+    workers: usize,
+    mut listen: impl FnMut(&Cell),
+) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    rig::run::run(workshop, jobs, workers, |event| {
+        if let RunEvent::Finished(cell) = event {
+            listen(&cell);
+            cells.push(*cell);
+        }
+    });
+    cells
 }
 
 /// What the shell sees of one command.
@@ -187,6 +241,19 @@ impl Checkout {
     /// Runs the built `rig` to its end.
     pub fn rig(&self, line: &str) -> Seen {
         self.command(line).output().unwrap().into()
+    }
+
+    /// Starts the suite `long` and waits until some cells are finished; the others are not.
+    pub fn under_way(&self, kind: Kind, jobs: usize) -> Child {
+        let line = format!("run long --board {kind} --jobs {jobs} --out made");
+        let mut rig = self.command(&line).spawn().unwrap();
+        let cells = self.path("made/cells.jsonl");
+        until("the first finished cells", 120, || {
+            assert_eq!(rig.try_wait().unwrap(), None, "the run ended too early");
+            let text = fs::read(&cells).unwrap_or_default();
+            (text.iter().filter(|byte| **byte == b'\n').count() >= 2).then_some(())
+        });
+        rig
     }
 
     /// Runs the built `rig` as on a machine that has no program at all.
