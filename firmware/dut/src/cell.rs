@@ -3,7 +3,8 @@
 use crate::board::{Board, LineClosed};
 use crate::link::{Link, Stop, Tcp};
 use crate::mqtt;
-use mbedtls::{Session, SetupError};
+use alloc::format;
+use mbedtls::{Host as _, Session, SetupError};
 use wire::message::{CellCommand, CellResult, Ending, Phase};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
@@ -26,6 +27,11 @@ pub fn run<B: Board>(
     let mut findings = Findings::default();
     let passed = pass(&mut link, command, &mut findings);
     link.finish();
+    if let (Err(Ending::Tls(code)), 1..) = (passed, command.log_level) {
+        // As an application does it; the library's own lines give the number alone.
+        let text = format!("handshake failed: {}", mbedtls::Error(code));
+        link.log(1, b"cell.rs", line!() as u16, text.as_bytes());
+    }
 
     let ending = match (link.stop(), passed) {
         // Whatever error the library made of it, the cause was the rig.
