@@ -124,13 +124,14 @@ fn the_default_preset_connects_to_the_same_broker(#[values(Kind::Native, Kind::Q
     assert_eq!(broker.cipher_suite.as_deref(), Some("0x003d"), "the broker says so, too");
 }
 
-/// Instructions of one cell in each of two runs, each on a board that has just started.
-fn instructions(id: &str) -> [u64; 2] {
-    [(); 2].map(|()| {
-        let [cell] = &cells(Kind::Qemu, &[id])[..] else { panic!("one cell") };
+/// Instructions of each of `times` cells on a board that has just started.
+fn instructions(id: &str, times: usize) -> Vec<u64> {
+    let cells = cells(Kind::Qemu, &vec![id; times]);
+    let total = |cell: &Cell| {
         assert_eq!(cell.record.outcome.result, OutcomeKind::Connected, "{:?}", cell.record);
         cell.record.latency.as_ref().unwrap().total
-    })
+    };
+    cells.iter().map(total).collect()
 }
 
 #[test]
@@ -138,17 +139,24 @@ fn static_rsa_repeats_to_a_thousand_instructions() {
     if !can_run(Kind::Qemu) {
         return;
     }
-    let [one, two] = instructions(FIX);
+    let (one, two) = (instructions(FIX, 1)[0], instructions(FIX, 1)[0]);
     assert!(one > 1_000_000, "an RSA handshake of {one} instructions?");
     assert!(one.abs_diff(two) < 1000, "{one} and {two} instructions");
 }
 
+/// The broker's ephemeral key is another each time, and the client's work with it depends on its
+/// bits: one cell is off by a third of a percent as a rule, and by more than one now and then. The
+/// middle one of five is what repeats.
 #[test]
 fn ecdhe_ecdsa_repeats_to_one_percent() {
     if !can_run(Kind::Qemu) {
         return;
     }
-    let [one, two] = instructions("mbedtls-2.4.0/all-16384+default/ec-certificate");
+    let [one, two] = [(); 2].map(|()| {
+        let mut totals = instructions("mbedtls-2.4.0/all-16384+default/ec-certificate", 5);
+        totals.sort_unstable();
+        totals[2]
+    });
     assert!(one.abs_diff(two) * 100 < one, "{one} and {two} instructions");
 }
 
