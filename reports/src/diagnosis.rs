@@ -275,11 +275,20 @@ impl Case<'_> {
         self.outcome.stage.map_or_else(|| "an unknown phase".to_owned(), phase_name)
     }
 
+    /// The error with the name that the client itself gives it, if its log says so.
+    fn named_error(&self, error: &str) -> String {
+        let named = self.transcript.seen().find_map(|seen| match seen {
+            Seen::Log(line) => line.text.strip_prefix("handshake failed: "),
+            _ => None,
+        });
+        named.filter(|named| named.starts_with(error)).unwrap_or(error).to_owned()
+    }
+
     /// What every failed cell shows: the client's error, the broker's word, the end on the wire.
     fn common_evidence(&self) -> Vec<String> {
         let mut evidence = Vec::new();
         if let Some(error) = &self.outcome.error {
-            evidence.push(format!("client: {error} in {}", self.stage()));
+            evidence.push(format!("client: {} in {}", self.named_error(error), self.stage()));
         }
         if let Some(alert) = &self.outcome.alert {
             let name = alert_text(alert.code);
