@@ -21,7 +21,7 @@
 //! ```
 
 use crate::file::{self, FileError};
-use crate::names::{self, UnknownName};
+use crate::names::{self, UnknownName, VersionName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tls_parser::{TlsCipherKx, TlsCipherSuite};
@@ -226,9 +226,9 @@ struct RawBroker {
     #[serde(default)]
     front: Front,
     #[serde(default)]
-    min_version: RawVersion,
+    min_version: VersionName,
     #[serde(default)]
-    max_version: RawVersion,
+    max_version: VersionName,
     cipher_suites: Vec<String>,
     #[serde(default = "yes")]
     server_order: bool,
@@ -257,30 +257,6 @@ struct RawBroker {
     record_size: u16,
     #[serde(default)]
     sni: Sni,
-}
-
-#[derive(Debug, Default, Deserialize)]
-enum RawVersion {
-    #[serde(rename = "TLS1.0")]
-    Tls10,
-    #[serde(rename = "TLS1.1")]
-    Tls11,
-    #[default]
-    #[serde(rename = "TLS1.2")]
-    Tls12,
-    #[serde(rename = "TLS1.3")]
-    Tls13,
-}
-
-impl From<RawVersion> for ProtocolVersion {
-    fn from(raw: RawVersion) -> Self {
-        match raw {
-            RawVersion::Tls10 => Self::TLS1_0,
-            RawVersion::Tls11 => Self::TLS1_1,
-            RawVersion::Tls12 => Self::TLS1_2,
-            RawVersion::Tls13 => Self::TLS1_3,
-        }
-    }
 }
 
 const MAX_RECORD: u16 = 16_384;

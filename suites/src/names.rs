@@ -3,8 +3,9 @@
 //! carry names of its own making, so the registry's names for those stand here.
 
 use crate::file::nearest;
+use serde::Deserialize;
 use tls_parser::TlsCipherSuite;
-use wire::tls::{AlertDescription, CipherSuite, NamedGroup};
+use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// A name that the registry does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +21,31 @@ pub struct UnknownName {
 
 fn hint(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// A protocol version as files name it. TLS 1.2 is what is meant where a file says nothing.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(crate) enum VersionName {
+    #[serde(rename = "TLS1.0")]
+    Tls10,
+    #[serde(rename = "TLS1.1")]
+    Tls11,
+    #[default]
+    #[serde(rename = "TLS1.2")]
+    Tls12,
+    #[serde(rename = "TLS1.3")]
+    Tls13,
+}
+
+impl From<VersionName> for ProtocolVersion {
+    fn from(raw: VersionName) -> Self {
+        match raw {
+            VersionName::Tls10 => Self::TLS1_0,
+            VersionName::Tls11 => Self::TLS1_1,
+            VersionName::Tls12 => Self::TLS1_2,
+            VersionName::Tls13 => Self::TLS1_3,
+        }
+    }
 }
 
 /// The suite with this IANA name, or with this value as `0x` and up to four hexadecimal digits.

@@ -4,7 +4,7 @@
 //! client does what the Ameba1 SDK's MQTT client does, with a root CA set.
 
 use crate::file::{self, FileError};
-use crate::names;
+use crate::names::{self, VersionName};
 use serde::{Deserialize, Serialize};
 use wire::message::{MaxFragmentLength, Preset, Verify};
 use wire::tls::{CipherSuite, ProtocolVersion};
@@ -67,8 +67,8 @@ struct RawProfile {
     summary: String,
     #[serde(default)]
     preset: RawPreset,
-    min_version: Option<RawVersion>,
-    max_version: Option<RawVersion>,
+    min_version: Option<VersionName>,
+    max_version: Option<VersionName>,
     cipher_suites: Option<Vec<String>>,
     #[serde(default)]
     verify: RawVerify,
@@ -86,29 +86,6 @@ enum RawPreset {
     #[default]
     Default,
     Suiteb,
-}
-
-#[derive(Debug, Deserialize)]
-enum RawVersion {
-    #[serde(rename = "TLS1.0")]
-    Tls10,
-    #[serde(rename = "TLS1.1")]
-    Tls11,
-    #[serde(rename = "TLS1.2")]
-    Tls12,
-    #[serde(rename = "TLS1.3")]
-    Tls13,
-}
-
-impl From<RawVersion> for ProtocolVersion {
-    fn from(raw: RawVersion) -> Self {
-        match raw {
-            RawVersion::Tls10 => Self::TLS1_0,
-            RawVersion::Tls11 => Self::TLS1_1,
-            RawVersion::Tls12 => Self::TLS1_2,
-            RawVersion::Tls13 => Self::TLS1_3,
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
