@@ -1,5 +1,12 @@
 //! Bytes of one direction, taken apart: real hellos, and whatever else may come.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are test code"
+)]
+
 use data_encoding::HEXLOWER_PERMISSIVE;
 use proptest::prelude::*;
 use suites::stream::{ContentType, Rest, Stream};

@@ -1,6 +1,13 @@
 //! Frames under bad conditions: whatever arrives, the decoder answers, and it is back in step at
 //! the next frame.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are test code"
+)]
+
 use proptest::prelude::*;
 use wire::frame::{MAX_FRAME, Scratch};
 use wire::message::{Closing, LogLine, Phase, PhaseMark};

@@ -1,5 +1,7 @@
 //! Every client of every suite against its snapshot, on each kind of board.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are test code")]
+
 use check::{can_run, cells, laid_over, open};
 use rig::board::Kind;
 use rstest::rstest;
