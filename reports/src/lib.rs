@@ -6,7 +6,7 @@
 //!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
 //! ```
 //!
-//! Nothing here opens a device or a socket. [`judge`] and [`diagnosis`] are pure: a transcript that
+//! Nothing here opens a device or a socket. [`judge()`] and [`diagnosis`] are pure: a transcript that
 //! was kept can be judged again.
 
 pub mod diagnosis;

@@ -1,6 +1,6 @@
 //! Everything that both ends and the rig saw while a cell ran, in the order of time.
 //!
-//! The rig appends entries as they happen; [`crate::judge`] and [`crate::diagnosis`] only read. A
+//! The rig appends entries as they happen; [`crate::judge()`] and [`crate::diagnosis`] only read. A
 //! transcript is also the file `transcript.jsonl` of a cell, one entry on a line, so that a real
 //! session can be kept and judged again.
 
