@@ -181,11 +181,15 @@ impl Case<'_> {
         evidence.extend(self.common_evidence());
         // Where no offered suite fits the key, no list of suites on the broker would help.
         if !fits(&offered) || (!listed.is_empty() && !fits(&listed)) {
-            let needs = if needs_rsa(&offered) { "RSA" } else { "EC" };
+            let (suites, whose) = match fits(&offered) {
+                false => (&offered, "the client offers"),
+                true => (&listed, "both know"),
+            };
+            let needs = if needs_rsa(suites) { "RSA" } else { "EC" };
             return Some(Diagnosis {
                 cause: Cause::CertificateKeyTypeMismatch,
                 summary: format!(
-                    "the broker's certificate holds a key of kind {}, and every suite that both know needs an {needs} key",
+                    "the broker's certificate holds a key of kind {}, and every suite that {whose} needs an {needs} key",
                     key.as_str()
                 ),
                 evidence,
