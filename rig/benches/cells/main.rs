@@ -1,6 +1,7 @@
 //! What the rig costs: cells per second and wall time, each beside the same work without a rig.
 //!
-//! `cargo bench --bench cells`. Two comparisons, each with one line that begins with `ratio `:
+//! `cargo bench --bench cells [-- native|emulated]`. Two comparisons, each with one line that begins
+//! with `ratio `:
 //!
 //! * **native**: cells per second through [`rig::run`] with two native boards, records written, debug
 //!   output at the level of a normal suite. Beside it the bare rate: the same C library and the same
@@ -41,12 +42,23 @@ fn main() -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     println!("{} against {} on {cores} cores", work::CLIENT, work::BROKER);
     let work = Work::prepare()?;
-    native(&work)?;
-    match work.emulated() {
-        Ok(image) => emulated(&work, &image)?,
-        Err(why) => println!("emulated: left out: {why}"),
+    if wanted("native") {
+        native(&work)?;
+    }
+    if wanted("emulated") {
+        match work.emulated() {
+            Ok(image) => emulated(&work, &image)?,
+            Err(why) => println!("emulated: left out: {why}"),
+        }
     }
     Ok(())
+}
+
+/// Whether this comparison was asked for, or none in particular.
+fn wanted(comparison: &str) -> bool {
+    let mut names =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    names.peek().is_none() || names.any(|name| name == comparison)
 }
 
 fn native(work: &Work) -> Result<()> {

@@ -43,6 +43,8 @@ impl Work {
         let library = Library::load(&project.suites())?;
         let builder = Builder::new(project.root(), &project.cache());
         let client: ClientName = CLIENT.parse()?;
+        let bare = mbedtls::BUILD;
+        ensure!(client.build.as_str() == bare, "RIG_BUILD made the bare client one of {bare}");
         let job = Job {
             profile: library.profile(&client.profile)?.clone(),
             broker: library.broker(BROKER)?.clone(),
