@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::{env, error::Error, fs};
 
 /// Cargo features that name a board, each with its linker script under `memory/`.
-const BOARDS: [(&str, &str); 1] = [("CARGO_FEATURE_MPS2_AN385", "memory/mps2_an385.x")];
+const BOARDS: [(&str, &str); 2] = [
+    ("CARGO_FEATURE_AMEBA1", "memory/ameba1.x"),
+    ("CARGO_FEATURE_MPS2_AN385", "memory/mps2_an385.x"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");

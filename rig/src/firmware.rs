@@ -30,6 +30,8 @@ pub enum Target {
     Native,
     /// QEMU's Cortex-M3 board `mps2-an385`.
     Mps2An385,
+    /// Realtek's RTL8195A family.
+    Ameba1,
 }
 
 impl Target {
@@ -39,6 +41,7 @@ impl Target {
         match self {
             Self::Native => "native",
             Self::Mps2An385 => "mps2-an385",
+            Self::Ameba1 => "ameba1",
         }
     }
 
@@ -46,7 +49,7 @@ impl Target {
     fn package(self) -> &'static str {
         match self {
             Self::Native => "native",
-            Self::Mps2An385 => "m3",
+            Self::Mps2An385 | Self::Ameba1 => "m3",
         }
     }
 }

@@ -46,7 +46,7 @@ impl Recipe {
                     c_compiler: c_compiler.ok_or(missing)?,
                 })
             }
-            Target::Mps2An385 => {
+            Target::Mps2An385 | Target::Ameba1 => {
                 let found = toolchain()?;
                 let missing = MissingTool {
                     what: "the C compiler for Cortex-M",
@@ -107,7 +107,8 @@ impl Recipe {
     fn output(&self) -> PathBuf {
         match self.target {
             Target::Native => PathBuf::from("release/native"),
-            Target::Mps2An385 => PathBuf::from(THUMB).join("device/m3"),
+            // One file for all boards: it is copied before the lock on building is given back.
+            Target::Mps2An385 | Target::Ameba1 => PathBuf::from(THUMB).join("device/m3"),
         }
     }
 
@@ -125,7 +126,7 @@ impl Recipe {
             Target::Native => {
                 command.arg("--release");
             }
-            Target::Mps2An385 => {
+            Target::Mps2An385 | Target::Ameba1 => {
                 command
                     .args(["--profile", "device", "--target", THUMB])
                     .args(["--no-default-features", "--features", self.target.name()])

@@ -3,9 +3,13 @@
 //! A board's file gives `Here`, which is what the firmware needs ([`dut::Board`] on top of
 //! [`Machine`]), and holds every register access of the image.
 
+#[cfg(feature = "ameba1")]
+mod ameba1;
 #[cfg(feature = "mps2-an385")]
 mod mps2_an385;
 
+#[cfg(feature = "ameba1")]
+pub use ameba1::Ameba1 as Here;
 #[cfg(feature = "mps2-an385")]
 pub use mps2_an385::Mps2An385 as Here;
 
