@@ -29,7 +29,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "-mcpu=cortex-m3",
         "-mthumb",
         "--specs=nano.specs",
-        "-Tlink.x",
         "-Wl,--gc-sections",
         "-Wl,--start-group",
         "-lc_nano",
@@ -38,5 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
+    println!("cargo::rustc-link-arg-bin=m3=-Tlink.x");
+    let image1 = fs::canonicalize("memory/ameba1_image1.x")?;
+    println!("cargo::rustc-link-arg-bin=ameba1_image1=-T{}", image1.display());
     Ok(())
 }

@@ -65,6 +65,15 @@ pub struct Image {
     pub path: PathBuf,
 }
 
+impl Image {
+    /// The small program that starts an `ameba1` image from flash where the vendor's does not, ELF.
+    /// Only there for [`Target::Ameba1`].
+    #[must_use]
+    pub fn first_stage(&self) -> PathBuf {
+        self.path.with_file_name("image1.elf")
+    }
+}
+
 /// What the builder is doing, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {

@@ -6,7 +6,8 @@
 //!            record <-- verdict <-- snapshot beside outcome <---+
 //! ```
 //!
-//! * [`firmware`] makes the images, [`board`] brings them to life, [`link`] speaks with them.
+//! * [`firmware`] makes the images, [`boot_image`] wraps them for a flash chip, [`board`] brings
+//!   them to life, [`link`] speaks with them.
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.
@@ -15,6 +16,7 @@
 //! Only this crate opens a device.
 
 pub mod board;
+pub mod boot_image;
 pub mod cli;
 pub mod cmd;
 pub mod command;

@@ -94,9 +94,11 @@ impl Recipe {
             return Err(failed(status.to_string()));
         }
         let built = target_folder.join(self.output());
-        let fresh = image.path.with_extension(format!("{}.tmp", std::process::id()));
-        std::fs::copy(&built, &fresh).map_err(file_error(&built))?;
-        std::fs::rename(&fresh, &image.path).map_err(file_error(&image.path))
+        if self.target == Target::Ameba1 {
+            place(&built.with_file_name("ameba1_image1"), &image.first_stage())?;
+        }
+        // Last, because whoever finds it takes the image for complete.
+        place(&built, &image.path)
     }
 
     /// Whether something was built for this target before, so that only a part is built now.
@@ -142,6 +144,13 @@ impl Recipe {
         }
         command
     }
+}
+
+/// Copies a file to its place, whole or not at all.
+fn place(built: &Path, path: &Path) -> Result<(), BuildError> {
+    let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::copy(built, &fresh).map_err(file_error(built))?;
+    std::fs::rename(&fresh, path).map_err(file_error(path))
 }
 
 /// The cargo that runs us, else the one that built us, so that an image's id does not depend on how
