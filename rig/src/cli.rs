@@ -49,6 +49,9 @@ pub enum Command {
         what: What,
         /// With `cells`: of these suites; all suites if none is named
         suites: Vec<String>,
+        /// With `builds`: build the images that are not in the cache, so that their sizes are known
+        #[arg(long)]
+        build: bool,
     },
     /// Say what this machine has and lacks for each kind of board, and what mends it
     Doctor,
@@ -99,7 +102,7 @@ pub struct RunArgs {
 pub enum What {
     /// Kinds of board, and whether they can run here
     Boards,
-    /// Firmware builds
+    /// Firmware builds, and what their images take of an ameba1's memory
     Builds,
     /// Clients: builds with profiles
     Clients,

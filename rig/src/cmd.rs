@@ -35,7 +35,9 @@ fn fault(error: impl Into<anyhow::Error>) -> anyhow::Error {
 pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
     let result = match &cli.command {
         Command::Run(args) => run::run(args, cli.format, terminal),
-        Command::List { what, suites } => list::run(*what, suites, cli.format, terminal),
+        Command::List { what, suites, build } => {
+            list::run(*what, suites, *build, cli.format, terminal)
+        }
         Command::Doctor => doctor::run(cli.format, terminal),
     };
     result.unwrap_or_else(|error| {

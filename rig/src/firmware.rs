@@ -12,9 +12,11 @@
 mod builds;
 mod cargo;
 mod content;
+mod layout;
 mod toolchain;
 
 pub use builds::{BuildInfo, BuildsError};
+pub use layout::{Area, Layout};
 pub use toolchain::{MissingTool, Toolchain, toolchain, which};
 
 use crate::deadline::Deadline;
@@ -176,14 +178,13 @@ impl Builder {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Image, BuildError> {
         let recipe = cargo::Recipe::for_target(target)?;
-        let id = content::id(&self.firmware, build, target, &recipe)?;
-        let folder = self.cache.join("images").join(&id);
-        let path = folder.join("image.elf");
-        let image = Image { build: build.clone(), id, path };
+        let image = self.place(build, target, &recipe)?;
         if image.path.is_file() {
             return Ok(image);
         }
-        std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
+        if let Some(folder) = image.path.parent() {
+            std::fs::create_dir_all(folder).map_err(file_error(folder))?;
+        }
         // One build at a time, also among processes: two would only fight for cargo's own lock.
         let _lock = self.lock(progress)?;
         if !image.path.is_file() {
@@ -192,6 +193,27 @@ impl Builder {
             recipe.build(&self.firmware, &self.cache, &image)?;
         }
         Ok(image)
+    }
+
+    /// The image of `build` for `target` if it has been built. Starts no program.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or cannot be read.
+    pub fn find(&self, build: &BuildName, target: Target) -> Result<Option<Image>, BuildError> {
+        let recipe = cargo::Recipe::for_target(target)?;
+        Ok(Some(self.place(build, target, &recipe)?).filter(|image| image.path.is_file()))
+    }
+
+    /// What the image is called and where it lies, or will.
+    fn place(
+        &self,
+        build: &BuildName,
+        target: Target,
+        recipe: &cargo::Recipe,
+    ) -> Result<Image, BuildError> {
+        let id = content::id(&self.firmware, build, target, recipe)?;
+        let path = self.cache.join("images").join(&id).join("image.elf");
+        Ok(Image { build: build.clone(), id, path })
     }
 
     /// The operating system gives it back when the file is closed, whatever ends the process.

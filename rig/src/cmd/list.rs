@@ -1,5 +1,7 @@
 //! `rig list`: what there is.
 
+mod builds;
+
 use super::columns;
 use crate::board::Kind;
 use crate::cli::{Format, What};
@@ -24,14 +26,20 @@ struct Row {
 pub(super) fn run(
     what: What,
     suites: &[String],
+    build: bool,
     format: Format,
-    terminal: &Terminal,
+    terminal: &mut Terminal,
 ) -> Result<Exit> {
     let project = Project::find()?;
+    if what == What::Builds {
+        let builder = Builder::new(project.root(), &project.cache());
+        let rows = builds::rows(&builder, build, terminal)?;
+        super::write(terminal, format, &rows, || builds::describe(&rows))?;
+        return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
+    }
     let rows = match what {
         What::Boards => boards(),
-        What::Builds => builds(&project)?,
-        What::Clients | What::Brokers | What::Suites | What::Cells => {
+        _ => {
             let library = Library::load(&project.suites())?;
             match what {
                 What::Clients => clients(&project, &library)?,
@@ -70,12 +78,6 @@ fn boards() -> Vec<Row> {
             row(kind.name(), &format!("{}; {state}", kind.describe()))
         })
         .collect()
-}
-
-fn builds(project: &Project) -> Result<Vec<Row>> {
-    let builder = Builder::new(project.root(), &project.cache());
-    let builds = builder.builds()?;
-    Ok(builds.iter().map(|build| row(build.name.as_str(), &build.describe())).collect())
 }
 
 /// Every client that some suite uses.
