@@ -8,13 +8,17 @@
 //!
 //! The id is compiled into the image, which tells it when asked, so that a board that already runs
 //! an image need not be given it again. A lookup that finds the image starts no program.
+//!
+//! The [flash algorithms](algorithm) that probe-rs needs are made and kept in the same way.
 
+pub mod algorithm;
 mod builds;
 mod cargo;
 mod content;
 mod layout;
 mod toolchain;
 
+pub use algorithm::Chip;
 pub use builds::{BuildInfo, BuildsError};
 pub use layout::{Area, Layout};
 pub use toolchain::{MissingTool, Toolchain, toolchain, which};
@@ -56,6 +60,47 @@ impl Target {
     }
 }
 
+/// Something that cargo makes of the firmware's workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Product {
+    /// A firmware image.
+    Image {
+        /// Which build.
+        build: BuildName,
+        /// What for.
+        target: Target,
+    },
+    /// What probe-rs runs to write a chip's flash.
+    FlashAlgorithm(Chip),
+}
+
+impl Product {
+    /// The package that makes it.
+    fn package(&self) -> &'static str {
+        match self {
+            Self::Image { target, .. } => target.package(),
+            Self::FlashAlgorithm(_) => "flash-algo",
+        }
+    }
+
+    /// The name of what it is for; for anything but the host also the package's cargo feature.
+    fn for_what(&self) -> &'static str {
+        match self {
+            Self::Image { target, .. } => target.name(),
+            Self::FlashAlgorithm(chip) => chip.name(),
+        }
+    }
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { build, target } => write!(f, "firmware {build} for {}", target.name()),
+            Self::FlashAlgorithm(chip) => write!(f, "the flash algorithm for {}", chip.name()),
+        }
+    }
+}
+
 /// A firmware image on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -67,12 +112,15 @@ pub struct Image {
     pub path: PathBuf,
 }
 
+/// See [`Image::first_stage`].
+const FIRST_STAGE: &str = "image1.elf";
+
 impl Image {
     /// The small program that starts an `ameba1` image from flash where the vendor's does not, ELF.
     /// Only there for [`Target::Ameba1`].
     #[must_use]
     pub fn first_stage(&self) -> PathBuf {
-        self.path.with_file_name("image1.elf")
+        self.path.with_file_name(FIRST_STAGE)
     }
 }
 
@@ -81,12 +129,10 @@ impl Image {
 pub enum Progress {
     /// Another process builds; this one goes on when that is done.
     Waiting,
-    /// An image is being built.
+    /// Something is being built.
     Building {
-        /// Which build.
-        build: BuildName,
-        /// What for.
-        target: Target,
+        /// What.
+        product: Product,
         /// Whether everything below it is built for the first time, too.
         first: bool,
     },
@@ -96,9 +142,14 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting => f.write_str("waiting for another rig that is building firmware"),
-            Self::Building { build, target, first } => {
-                let expect = if *first { "first time, about a minute" } else { "about 20 seconds" };
-                write!(f, "building firmware {build} for {} ({expect})", target.name())
+            Self::Building { product, first } => {
+                let expect = match product {
+                    Product::FlashAlgorithm(_) if *first => "first time, about half a minute",
+                    Product::FlashAlgorithm(_) => "a few seconds",
+                    Product::Image { .. } if *first => "first time, about a minute",
+                    Product::Image { .. } => "about 20 seconds",
+                };
+                write!(f, "building {product} ({expect})")
             }
         }
     }
@@ -125,12 +176,10 @@ pub enum BuildError {
         minutes: u64,
     },
     /// cargo says no.
-    #[error("firmware {build} for {target} does not build ({why}); the whole output is in {log}\n{tail}", log = log.display())]
+    #[error("{product} does not build ({why}); the whole output is in {log}\n{tail}", log = log.display())]
     Cargo {
-        /// The build.
-        build: BuildName,
-        /// The target's name.
-        target: &'static str,
+        /// What was to be built.
+        product: Product,
         /// How cargo ended.
         why: String,
         /// Its output.
@@ -177,22 +226,9 @@ impl Builder {
         target: Target,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Image, BuildError> {
-        let recipe = cargo::Recipe::for_target(target)?;
-        let image = self.place(build, target, &recipe)?;
-        if image.path.is_file() {
-            return Ok(image);
-        }
-        if let Some(folder) = image.path.parent() {
-            std::fs::create_dir_all(folder).map_err(file_error(folder))?;
-        }
-        // One build at a time, also among processes: two would only fight for cargo's own lock.
-        let _lock = self.lock(progress)?;
-        if !image.path.is_file() {
-            let first = !recipe.built_before(&self.cache);
-            progress(Progress::Building { build: build.clone(), target, first });
-            recipe.build(&self.firmware, &self.cache, &image)?;
-        }
-        Ok(image)
+        let product = Product::Image { build: build.clone(), target };
+        let (id, path) = self.make(product, progress)?;
+        Ok(Image { build: build.clone(), id, path })
     }
 
     /// The image of `build` for `target` if it has been built. Starts no program.
@@ -200,20 +236,60 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] says what is missing or cannot be read.
     pub fn find(&self, build: &BuildName, target: Target) -> Result<Option<Image>, BuildError> {
-        let recipe = cargo::Recipe::for_target(target)?;
-        Ok(Some(self.place(build, target, &recipe)?).filter(|image| image.path.is_file()))
+        let product = Product::Image { build: build.clone(), target };
+        let (id, path) = self.place(&product, &cargo::Recipe::of(&product)?)?;
+        Ok(Some(Image { build: build.clone(), id, path }).filter(|image| image.path.is_file()))
     }
 
-    /// What the image is called and where it lies, or will.
+    /// The ELF file of `chip`'s flash algorithm; `progress` is told if it has to be built.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or what cargo said.
+    pub fn flash_algorithm(
+        &self,
+        chip: Chip,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BuildError> {
+        self.make(Product::FlashAlgorithm(chip), progress).map(|(_, path)| path)
+    }
+
+    /// The product's id and file, which is there by then.
+    fn make(
+        &self,
+        product: Product,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(String, PathBuf), BuildError> {
+        let recipe = cargo::Recipe::of(&product)?;
+        let (id, path) = self.place(&product, &recipe)?;
+        if path.is_file() {
+            return Ok((id, path));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(file_error(folder))?;
+        }
+        // One build at a time, also among processes: two would only fight for cargo's own lock.
+        let _lock = self.lock(progress)?;
+        if !path.is_file() {
+            let first = !recipe.built_before(&self.cache);
+            progress(Progress::Building { product, first });
+            recipe.build(&self.firmware, &self.cache, &id, &path)?;
+        }
+        Ok((id, path))
+    }
+
+    /// The product's id, and where its file lies or will.
     fn place(
         &self,
-        build: &BuildName,
-        target: Target,
+        product: &Product,
         recipe: &cargo::Recipe,
-    ) -> Result<Image, BuildError> {
-        let id = content::id(&self.firmware, build, target, recipe)?;
-        let path = self.cache.join("images").join(&id).join("image.elf");
-        Ok(Image { build: build.clone(), id, path })
+    ) -> Result<(String, PathBuf), BuildError> {
+        let id = content::id(&self.firmware, product, recipe)?;
+        let (shelf, file) = match product {
+            Product::Image { .. } => ("images", "image.elf"),
+            Product::FlashAlgorithm(_) => ("flash-algorithms", "algorithm.elf"),
+        };
+        let path = self.cache.join(shelf).join(&id).join(file);
+        Ok((id, path))
     }
 
     /// The operating system gives it back when the file is closed, whatever ends the process.

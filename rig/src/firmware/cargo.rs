@@ -1,7 +1,7 @@
 //! The build itself: a cargo of its own for the firmware's workspace.
 
 use super::toolchain::THUMB;
-use super::{BuildError, Image, MissingTool, Target, file_error, toolchain, which};
+use super::{BuildError, FIRST_STAGE, MissingTool, Product, Target, file_error, toolchain, which};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,10 +15,10 @@ pub(super) const BUILD_GLANCE: Duration = Duration::from_millis(50);
 /// How many lines of a failed build's output are shown.
 const TAIL_LINES: usize = 12;
 
-/// The programs that build for one target.
+/// How one product is built, and by which programs.
 #[derive(Debug, Clone)]
 pub(super) struct Recipe {
-    target: Target,
+    product: Product,
     cargo: PathBuf,
     /// Missing where only cargo knows: behind rustup's proxy.
     rustc: Option<PathBuf>,
@@ -28,16 +28,17 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Finds the programs. Starts none of them.
-    pub(super) fn for_target(target: Target) -> Result<Self, MissingTool> {
-        match target {
-            Target::Native => {
+    pub(super) fn of(product: &Product) -> Result<Self, MissingTool> {
+        let product = product.clone();
+        match product {
+            Product::Image { target: Target::Native, .. } => {
                 let missing = MissingTool { what: "cargo", mend: "install Rust from rustup.rs" };
                 let cargo = host_cargo().ok_or(missing)?;
                 let missing =
                     MissingTool { what: "a C compiler", mend: "run `apt-get install gcc`" };
                 let c_compiler = ["cc", "gcc", "clang"].iter().find_map(|name| which(name));
                 Ok(Self {
-                    target,
+                    product,
                     // A cargo inside a toolchain would else take the compiler of the search path,
                     // which may belong to another one.
                     rustc: Some(cargo.with_file_name("rustc")).filter(|_| in_toolchain(&cargo)),
@@ -46,14 +47,15 @@ impl Recipe {
                     c_compiler: c_compiler.ok_or(missing)?,
                 })
             }
-            Target::Mps2An385 | Target::Ameba1 => {
+            Product::Image { target: Target::Mps2An385 | Target::Ameba1, .. }
+            | Product::FlashAlgorithm(_) => {
                 let found = toolchain()?;
                 let missing = MissingTool {
                     what: "the C compiler for Cortex-M",
                     mend: "run `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`, or let `cargo rig run --setup` do it",
                 };
                 Ok(Self {
-                    target,
+                    product,
                     cargo: found.cargo,
                     rustc: Some(found.rustc),
                     build_core: found.build_core,
@@ -69,22 +71,22 @@ impl Recipe {
         [rust, self.c_compiler.as_path()].into_iter()
     }
 
-    /// Builds `image` and puts it in its place, whole or not at all.
+    /// Builds the product and puts it at `path`, whole or not at all.
     pub(super) fn build(
         &self,
         firmware: &Path,
         cache: &Path,
-        image: &Image,
+        id: &str,
+        path: &Path,
     ) -> Result<(), BuildError> {
-        let target_folder = cache.join("firmware-target");
-        let log = image.path.with_file_name("build.log");
-        let mut command = self.command(firmware, &target_folder, image);
+        let target_folder = self.target_folder(cache);
+        let log = path.with_file_name("build.log");
+        let mut command = self.command(firmware, &target_folder, id);
         let output = File::create(&log).map_err(file_error(&log))?;
         let copy = output.try_clone().map_err(file_error(&log))?;
         command.stdin(Stdio::null()).stdout(output).stderr(copy);
         let failed = |why: String| BuildError::Cargo {
-            build: image.build.clone(),
-            target: self.target.name(),
+            product: self.product.clone(),
             why,
             tail: tail(&log),
             log: log.clone(),
@@ -94,46 +96,59 @@ impl Recipe {
             return Err(failed(status.to_string()));
         }
         let built = target_folder.join(self.output());
-        if self.target == Target::Ameba1 {
-            place(&built.with_file_name("ameba1_image1"), &image.first_stage())?;
+        if let Product::Image { target: Target::Ameba1, .. } = self.product {
+            place(&built.with_file_name("ameba1_image1"), &path.with_file_name(FIRST_STAGE))?;
         }
-        // Last, because whoever finds it takes the image for complete.
-        place(&built, &image.path)
+        // Last, because whoever finds it takes the product for complete.
+        place(&built, path)
     }
 
     /// Whether something was built for this target before, so that only a part is built now.
     pub(super) fn built_before(&self, cache: &Path) -> bool {
-        cache.join("firmware-target").join(self.output()).is_file()
+        self.target_folder(cache).join(self.output()).is_file()
+    }
+
+    /// Other compiler flags, another folder: cargo would build everything anew at each change.
+    fn target_folder(&self, cache: &Path) -> PathBuf {
+        cache.join(match self.product {
+            Product::Image { .. } => "firmware-target",
+            Product::FlashAlgorithm(_) => "flash-algo-target",
+        })
     }
 
     fn output(&self) -> PathBuf {
-        match self.target {
-            Target::Native => PathBuf::from("release/native"),
+        match self.product {
+            Product::Image { target: Target::Native, .. } => PathBuf::from("release/native"),
             // One file for all boards: it is copied before the lock on building is given back.
-            Target::Mps2An385 | Target::Ameba1 => PathBuf::from(THUMB).join("device/m3"),
+            _ => PathBuf::from(THUMB).join("device").join(self.product.package()),
         }
     }
 
-    fn command(&self, firmware: &Path, target_folder: &Path, image: &Image) -> Command {
+    fn command(&self, firmware: &Path, target_folder: &Path, id: &str) -> Command {
         let mut command = Command::new(&self.cargo);
         clear_outer_cargo(&mut command);
         command
             .current_dir(firmware)
             .args(["build", "--locked", "--color", "never"])
-            .env("CARGO_TARGET_DIR", target_folder)
-            .env("RIG_BUILD", image.build.as_str())
-            .env("RIG_IMAGE", &image.id);
-        command.args(["--package", self.target.package()]);
-        match self.target {
-            Target::Native => {
-                command.arg("--release");
+            .env("CARGO_TARGET_DIR", target_folder);
+        command.args(["--package", self.product.package()]);
+        match &self.product {
+            Product::Image { build, .. } => {
+                command.env("RIG_BUILD", build.as_str()).env("RIG_IMAGE", id);
             }
-            Target::Mps2An385 | Target::Ameba1 => {
-                command
-                    .args(["--profile", "device", "--target", THUMB])
-                    .args(["--no-default-features", "--features", self.target.name()])
-                    .env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", &self.c_compiler);
+            Product::FlashAlgorithm(_) => {
+                // It runs wherever probe-rs finds room for it.
+                let flags = "-C relocation-model=pic";
+                command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_RUSTFLAGS", flags);
             }
+        }
+        if let Product::Image { target: Target::Native, .. } = self.product {
+            command.arg("--release");
+        } else {
+            command
+                .args(["--profile", "device", "--target", THUMB])
+                .args(["--no-default-features", "--features", self.product.for_what()])
+                .env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", &self.c_compiler);
         }
         if let Some(rustc) = &self.rustc {
             command.env("RUSTC", rustc);

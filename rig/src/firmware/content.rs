@@ -1,11 +1,10 @@
 //! The content id of an image: a hash over everything that it is made from.
 
 use super::cargo::Recipe;
-use super::{BuildError, Target, file_error};
+use super::{BuildError, Product, file_error};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use suites::BuildName;
 
 /// Part of the id; raised when the way of building changes without a file changing.
 const RECIPE_VERSION: u32 = 2;
@@ -16,11 +15,10 @@ const IMAGE_PACKAGES: [&str; 3] = ["native", "m3", "flash-algo"];
 /// Hexadecimal digits of the id: as many as the image can afford to carry, and enough.
 const DIGITS: usize = 16;
 
-/// Hashes sources, build, target and compilers. The id says nothing about where they lie.
+/// Hashes sources, product and compilers. The id says nothing about where they lie.
 pub(super) fn id(
     firmware: &Path,
-    build: &BuildName,
-    target: Target,
+    product: &Product,
     recipe: &Recipe,
 ) -> Result<String, BuildError> {
     let mut hash = Sha256::new();
@@ -30,12 +28,15 @@ pub(super) fn id(
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
-    field(build.as_str().as_bytes());
-    field(target.name().as_bytes());
+    match product {
+        Product::Image { build, .. } => field(build.as_str().as_bytes()),
+        Product::FlashAlgorithm(_) => field(product.package().as_bytes()),
+    }
+    field(product.for_what().as_bytes());
     for compiler in recipe.compilers() {
         field(stamp(compiler)?.as_bytes());
     }
-    for file in files(firmware, build, target)? {
+    for file in files(firmware, product)? {
         let name = file.strip_prefix(firmware).unwrap_or(&file);
         field(name.to_string_lossy().as_bytes());
         field(&std::fs::read(&file).map_err(file_error(&file))?);
@@ -52,9 +53,9 @@ fn stamp(program: &Path) -> Result<String, BuildError> {
     Ok(format!("{} {} {:?}", program.display(), data.len(), time))
 }
 
-/// The firmware's files in the order of their names, without those that cannot reach this image:
-/// tests, other stacks, and the packages that make images for other targets.
-fn files(firmware: &Path, build: &BuildName, target: Target) -> Result<Vec<PathBuf>, BuildError> {
+/// The firmware's files in the order of their names, without those that cannot reach this product:
+/// tests, other stacks, and the packages that make other products.
+fn files(firmware: &Path, product: &Product) -> Result<Vec<PathBuf>, BuildError> {
     let stacks = firmware.join("mbedtls/stacks");
     let wanted = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -62,11 +63,18 @@ fn files(firmware: &Path, build: &BuildName, target: Target) -> Result<Vec<PathB
             return entry.depth() == 0 || name == ".cargo" || !name.starts_with('.');
         }
         let parent = entry.path().parent();
-        if parent == Some(stacks.as_path()) {
-            return name == build.stack();
+        match product {
+            Product::Image { build, .. } if parent == Some(stacks.as_path()) => {
+                return name == build.stack();
+            }
+            // It depends on no other package.
+            Product::FlashAlgorithm(_) if entry.depth() == 1 => {
+                return name == ".cargo" || name == product.package();
+            }
+            _ => {}
         }
         if parent == Some(firmware) && IMAGE_PACKAGES.contains(&&*name) {
-            return name == target.package();
+            return name == product.package();
         }
         name == ".cargo" || !(name.starts_with('.') || matches!(&*name, "target" | "tests"))
     };
@@ -83,6 +91,7 @@ fn files(firmware: &Path, build: &BuildName, target: Target) -> Result<Vec<PathB
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Chip, Target};
     use super::*;
     use std::fs;
 
@@ -95,9 +104,11 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         file("dut/src/lib.rs", "one");
-        let recipe = Recipe::for_target(Target::Native).unwrap();
-        let (a, b): (BuildName, BuildName) = ("s/a".parse().unwrap(), "s/b".parse().unwrap());
-        let id_of = |build| id(folder.path(), build, Target::Native, &recipe).unwrap();
+        let image =
+            |build: &str| Product::Image { build: build.parse().unwrap(), target: Target::Native };
+        let (a, b) = (image("s/a"), image("s/b"));
+        let recipe = Recipe::of(&a).unwrap();
+        let id_of = |product| id(folder.path(), product, &recipe).unwrap();
         let first = id_of(&a);
         assert_eq!(first.len(), DIGITS);
         file("target/debug/junk", "x");
@@ -123,5 +134,14 @@ mod tests {
         assert_eq!(id_of(&a), first, "the old content again");
         file("dut/src/more.rs", "");
         assert_ne!(id_of(&a), first, "another file");
+
+        let algorithm = Product::FlashAlgorithm(Chip::Rtl8195a);
+        file("flash-algo/src/main.rs", "x");
+        let first = id_of(&algorithm);
+        file("dut/src/lib.rs", "three");
+        assert_eq!(id_of(&algorithm), first, "an algorithm holds nothing of the firmware");
+        assert_ne!(id_of(&Product::FlashAlgorithm(Chip::Mps2An385)), first, "another chip");
+        file("flash-algo/src/main.rs", "y");
+        assert_ne!(id_of(&algorithm), first, "the algorithm's own package");
     }
 }

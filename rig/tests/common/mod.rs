@@ -187,7 +187,7 @@ impl Checkout {
         symlink(real.join("firmware"), own.join("firmware")).unwrap();
         let cache = own.join("target/rig");
         fs::create_dir_all(&cache).unwrap();
-        for part in ["images", "pki", "firmware-target"] {
+        for part in ["images", "pki", "firmware-target", "flash-algorithms", "flash-algo-target"] {
             fs::create_dir_all(project.cache().join(part)).unwrap();
             symlink(project.cache().join(part), cache.join(part)).unwrap();
         }
@@ -281,7 +281,7 @@ pub fn compare(name: &str, text: impl fmt::Display, folders: &[&Path]) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_snapshot_path("../snapshots");
     for (pattern, shown) in [
-        (r"(?m)^(building firmware|waiting for another rig) .*\n", ""),
+        (r"(?m)^(building (firmware|the flash)|waiting for another rig) .*\n", ""),
         (r"\d{8}-\d{6}-[0-9a-f]{4}", "[run]"),
         (r"\d+\.\d s\b", "[time]"),
         (r"\d+\.\d\d ms", "[time]"),
