@@ -69,6 +69,14 @@ impl Board {
         Ok(board)
     }
 
+    /// The same unit, whose fuses hold this calibration of its flash: bits 7:5 are dummy cycles more,
+    /// bits 4:0 a third of the read delay.
+    #[must_use]
+    pub fn with_flash_calibration(self, fuses: u8) -> Self {
+        self.machine.borrow_mut().system.flash_calibration = Some(fuses);
+        self
+    }
+
     fn new(machine: Machine) -> Result<Self, Violation> {
         let conflict = |_| Violation::new("the address map contradicts itself");
         let mut processor = Processor::new(Config::v7m().external_exceptions(64));

@@ -44,10 +44,6 @@ const STATE_ROOM: u32 = 1 << 1;
 const STATE_ALL_SENT: u32 = 1 << 2;
 const STATE_RECEIVED: u32 = 1 << 3;
 
-/// Divider, dummy cycles and read delay that go with each clock index [ROM, PLAT]. For a unit whose
-/// fuses hold no better ones.
-const SETTINGS: [(u32, u32, u32); 4] = [(1, 1, 0x5e), (1, 1, 0), (1, 2, 0x23), (1, 5, 5)];
-
 /// A transfer that has begun.
 #[derive(Debug, Clone, Copy)]
 struct Transfer {
@@ -191,7 +187,13 @@ impl Spic {
         match offset {
             register::DATA => return self.put(size, value, now),
             register::ENABLE => return self.enable(value & 1 != 0, now, system).map(|()| 0),
-            register::FLUSH => self.received.clear(),
+            // That it empties both is told by its name alone.
+            register::FLUSH => {
+                self.received.clear();
+                if self.transfer.is_none() {
+                    self.sent.clear();
+                }
+            }
             _ if self.enabled => {
                 return Err(Violation::new(format!(
                     "sets flash controller register {offset:#05x} while it is enabled"
@@ -236,17 +238,13 @@ impl Spic {
         if !on && self.transfer.is_some() {
             return Err(Violation::new("disables the flash controller in mid-transfer"));
         }
-        if !on && self.enabled {
-            // Bytes that nobody took would be the next answer's first.
-            let left = self.received.len();
-            if left > 0 {
-                return Err(Violation::new(format!(
-                    "leaves {left} bytes of an answer of the flash chip"
-                )));
-            }
-        }
         if on && !self.enabled {
             self.check_settings(system)?;
+            if !self.received.is_empty() {
+                return Err(Violation::new(
+                    "starts a flash command with bytes of an older answer still in the FIFO",
+                ));
+            }
             if self.count() > FIFO {
                 return Err(Violation::new(
                     "asks for more bytes than the flash controller's FIFO holds",
@@ -285,8 +283,8 @@ impl Spic {
     fn check_settings(&self, system: &System) -> Result<(), Violation> {
         system.check_flash_pins()?;
         let set = (self.divider, self.auto_length & 0xffff, system.flash_delay());
-        let right = SETTINGS.get(system.clock_index());
-        if right != Some(&set) {
+        let right = system.flash_settings();
+        if right != Some(set) {
             return Err(Violation::new(format!(
                 "uses flash with divider, dummy cycles and delay {set:?} where clock index {} wants {right:?}",
                 system.clock_index()

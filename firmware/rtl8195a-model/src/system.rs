@@ -47,8 +47,14 @@ const PORT_F: u32 = 1 << 5;
 /// Clock frequencies by index, before the factor 5/6 for all but the last [ROM].
 const HZ: [u64; 6] = [200_000_000, 100_000_000, 50_000_000, 25_000_000, 12_500_000, 4_000_000];
 
+/// Divider, dummy cycles and read delay of the flash controller that go with each clock index [ROM,
+/// PLAT]. From 25 MHz down there is one setting; slower clocks are not for flash.
+const FLASH_SETTINGS: [(u32, u32, u32); 4] = [(1, 1, 0x5e), (1, 1, 0), (1, 2, 0x23), (1, 5, 5)];
+
 #[derive(Debug, Clone)]
 pub(crate) struct System {
+    /// What this unit's fuses say of its flash: bits 7:5 dummy cycles more, 4:0 delay by three.
+    pub(crate) flash_calibration: Option<u8>,
     clock: u32,
     functions: u32,
     clocks: u32,
@@ -62,13 +68,22 @@ impl System {
     /// not public; these have everything off and the clock at another index than any image of ours
     /// asks for, so that an image that relies on them does not get far.
     pub(crate) fn after_reset() -> Self {
-        Self { clock: 0x31, functions: 0x103, clocks: 0x5, pins: 0, delay: 0, ports: 0 }
+        Self {
+            flash_calibration: None,
+            clock: 0x31,
+            functions: 0x103,
+            clocks: 0x5,
+            pins: 0,
+            delay: 0,
+            ports: 0,
+        }
     }
 
     /// As the ROM leaves it when it calls what it has loaded from flash: its own clock, the LOG UART
     /// and the flash controller on, the debug pins off [ROM].
     pub(crate) fn after_rom() -> Self {
         Self {
+            flash_calibration: None,
             clock: 0x21,
             functions: 0x103 | FUNCTION_FLASH | FUNCTION_LOG_UART,
             clocks: 0x5 | 3 * (CLOCK_VENDOR | CLOCK_FLASH | CLOCK_LOG_UART),
@@ -81,9 +96,12 @@ impl System {
     pub(crate) fn read(&self, offset: u32) -> Result<u32, Violation> {
         Ok(match offset {
             register::CLOCK => self.clock,
-            // A unit whose fuses are read and hold no flash calibration, and a PLL as the ROM's
-            // clock table has it.
-            register::EFUSE_SYSTEM_3 | register::PLL | register::EFUSE_TEST => 0,
+            register::EFUSE_SYSTEM_3 => {
+                self.flash_calibration.map_or(0, |byte| 1 << 24 | u32::from(byte) << 16)
+            }
+            register::EFUSE_TEST => u32::from(self.flash_calibration.is_some()) << 5,
+            // As the ROM's clock table has it.
+            register::PLL => 0,
             register::STATUS => 1,
             register::FUNCTIONS => self.functions,
             register::CLOCKS => self.clocks,
@@ -122,6 +140,15 @@ impl System {
     pub(crate) fn hz(&self) -> u64 {
         let hz = HZ.get(self.clock_index()).copied().unwrap_or_default();
         if self.clock_index() == 5 { hz } else { hz * 5 / 6 }
+    }
+
+    /// What the flash controller has to be set to at this clock; fuses, if any, know better.
+    pub(crate) fn flash_settings(&self) -> Option<(u32, u32, u32)> {
+        let (divider, dummy, delay) = *FLASH_SETTINGS.get(self.clock_index())?;
+        Some(match self.flash_calibration.map(u32::from) {
+            Some(fuses) => (divider, dummy + (fuses >> 5), (fuses & 0x1f) * 3),
+            None => (divider, dummy, delay),
+        })
     }
 
     pub(crate) fn flash_delay(&self) -> u32 {

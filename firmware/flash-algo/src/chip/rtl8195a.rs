@@ -45,7 +45,7 @@ const CLOCK_LOOKS: u32 = 20;
 const CONTROLLER_LOOKS: u32 = 30_000;
 /// Looks at the flash chip until it has erased a sector. Each takes more than 2 µs: 16 bits at
 /// 20.8 MHz, and the instructions around them at 41.67 MHz.
-const CHIP_LOOKS: u32 = 400_000;
+const CHIP_LOOKS: u32 = 250_000;
 /// Tries to get an identification, and to get the chip to accept a write enable; as many as PLAT.
 const TRIES: u32 = 3;
 
@@ -233,25 +233,26 @@ impl Drop for Rtl8195a {
     /// Flash pins and gates stay on: the debugger reads the flash through the controller next.
     fn drop(&mut self) {
         let spic = spic();
-        spic.enable.write(Enable::USER::CLEAR);
+        // A routine that was stopped midway may have left a transfer; Init comes here first then.
+        let _ = finish();
         // PLAT leaves the length of a read's address here.
         spic.address_length.set(3);
         spic.flush.set(1);
     }
 }
 
-/// Clock, gates and pins. Gives the read dummy cycles that go with the clock.
+/// Gates, pins and clock. Gives the read dummy cycles that go with the clock.
 fn start_system() -> Result<u32, Failure> {
     /// Index 2, 41.67 MHz; bit 0 is the fuse loader's and kept on (ROM, DL).
     const CLOCK_INDEX_2: u32 = 0x21;
 
     let system = system();
-    system.clock.set(CLOCK_INDEX_2);
-    look(CLOCK_LOOKS, Failure::Clock, || system.clock.get() == CLOCK_INDEX_2)?;
     system.functions.modify(Functions::FLASH::SET);
     system.clocks.modify(Clocks::FLASH_ACTIVE::SET + Clocks::FLASH_SLEEP::SET);
     system.ports.modify(Ports::F::SET);
     system.pins.modify(Pins::FLASH_SET.val(0) + Pins::FLASH::SET);
+    system.clock.set(CLOCK_INDEX_2);
+    look(CLOCK_LOOKS, Failure::Clock, || system.clock.get() == CLOCK_INDEX_2)?;
 
     // For clock index 2, unless this unit's fuses say better (ROM, PLAT, DL).
     let (mut delay, mut dummy) = (0x23, 2);
@@ -271,6 +272,7 @@ fn start_system() -> Result<u32, Failure> {
 fn start_controller(dummy: u32) -> Result<(), Failure> {
     let spic = spic();
     finish()?;
+    // What a stopped routine has left in the FIFOs would be the next command's first bytes.
     spic.flush.set(1);
     spic.interrupts.set(0);
     spic.dma.set(0);
