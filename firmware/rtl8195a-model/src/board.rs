@@ -63,10 +63,24 @@ impl Board {
     /// [`Violation`] says why the ROM would not start it.
     pub fn from_flash(chip: Nor) -> Result<Self, Violation> {
         let image = rom::load(chip.bytes())?;
-        let mut board = Self::new(Machine::after_rom(chip))?;
-        board.write(image.address, &image.body)?;
-        board.start(image.entry, rom::STACK, rom::VECTORS)?;
-        Ok(board)
+        Self::new(Machine::after_rom(chip))?.holding(&image)
+    }
+
+    /// As the vendor's image1 hands it to the image2 in `chip`.
+    ///
+    /// # Errors
+    /// [`Violation`] says why it would not be started.
+    pub fn from_vendor_image1(chip: Nor) -> Result<Self, Violation> {
+        let image = rom::load_image2(chip.bytes())?;
+        Self::new(Machine::after_image1(chip))?.holding(&image)
+    }
+
+    fn holding(mut self, image: &rom::Loaded) -> Result<Self, Violation> {
+        self.write(image.address, &image.body)?;
+        self.start(image.entry, rom::STACK, rom::VECTORS)?;
+        // Interrupts are as whoever called likes them.
+        self.processor.registers.primask.set_pm(false);
+        Ok(self)
     }
 
     /// The same unit, whose fuses hold this calibration of its flash: bits 7:5 are dummy cycles more,

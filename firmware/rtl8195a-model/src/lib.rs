@@ -25,8 +25,8 @@
 //! look at the UART's status again and again, time jumps to the next byte on the line: the image
 //! cannot tell, and a test does not wait for 260 µs of looking.
 //!
-//! [`Board`] is the whole; [`rom::load`] is the ROM's way from flash to an image's first
-//! instruction, as a pure function.
+//! [`Board`] is the whole; [`rom`] is the way from flash to an image's first instruction, as pure
+//! functions.
 
 mod board;
 mod core;

@@ -49,13 +49,18 @@ impl Machine {
         Self::new(System::after_rom(), LogUart::after_rom(), Spic::after_rom(chip))
     }
 
+    pub(crate) fn after_image1(chip: Nor) -> Self {
+        Self::new(System::after_image1(), LogUart::after_image1(), Spic::after_image1(chip))
+    }
+
     fn new(system: System, uart: LogUart, spic: Spic) -> Self {
         Self {
             system,
             uart,
             spic,
             debug: Debug::default(),
-            // On, as an earlier program may have left it: a reset of the core does not stop it.
+            // On, as an earlier program may have left it: a reset of the core does not stop it, and
+            // neither ROM nor image1 touches it [ROM, PLAT].
             watchdog: 0x00a5_0000,
             waited: 0,
             debug_pins_since: None,

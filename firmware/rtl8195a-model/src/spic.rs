@@ -100,6 +100,11 @@ impl Spic {
         }
     }
 
+    /// As the vendor's image1 leaves it, which has set it up for full speed [PLAT `startup.o`].
+    pub(crate) fn after_image1(chip: Nor) -> Self {
+        Self { auto_length: 1, ..Self::after_rom(chip) }
+    }
+
     /// Ends the transfer if its time has come: the chip gets the command.
     fn catch_up(&mut self, now: Cycle) -> Result<(), Violation> {
         let Some(Transfer { began, byte_time }) = self.transfer else { return Ok(()) };

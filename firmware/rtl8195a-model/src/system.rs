@@ -82,22 +82,29 @@ impl System {
     /// As the ROM leaves it when it calls what it has loaded from flash: its own clock, the LOG UART
     /// and the flash controller on, the debug pins off [ROM].
     pub(crate) fn after_rom() -> Self {
+        const AWAKE: u32 = CLOCK_VENDOR | CLOCK_FLASH | CLOCK_LOG_UART;
         Self {
             flash_calibration: None,
             clock: 0x21,
             functions: 0x103 | FUNCTION_FLASH | FUNCTION_LOG_UART,
-            clocks: 0x5 | 3 * (CLOCK_VENDOR | CLOCK_FLASH | CLOCK_LOG_UART),
+            clocks: 0x5 | AWAKE | (AWAKE << 1),
             pins: PINS_FLASH | PINS_LOG_UART,
             delay: 0x23,
             ports: 0x7ff,
         }
     }
 
+    /// As the vendor's image1 leaves it when it calls an image2: at full speed, with the debug pins
+    /// still off unless a bit in one-time memory says otherwise [PLAT `startup.o`].
+    pub(crate) fn after_image1() -> Self {
+        Self { clock: 0x01, delay: 0x5e, ..Self::after_rom() }
+    }
+
     pub(crate) fn read(&self, offset: u32) -> Result<u32, Violation> {
         Ok(match offset {
             register::CLOCK => self.clock,
             register::EFUSE_SYSTEM_3 => {
-                self.flash_calibration.map_or(0, |byte| 1 << 24 | u32::from(byte) << 16)
+                self.flash_calibration.map_or(0, |byte| (1 << 24) | (u32::from(byte) << 16))
             }
             register::EFUSE_TEST => u32::from(self.flash_calibration.is_some()) << 5,
             // As the ROM's clock table has it.

@@ -79,6 +79,11 @@ impl LogUart {
         Self { divisor: 17, interrupts: 5, fifos_on: true, line_control, ..Self::default() }
     }
 
+    /// As the vendor's image1 leaves it: 38400 baud at full speed [PLAT `startup.o`].
+    pub(crate) fn after_image1() -> Self {
+        Self { divisor: 68, ..Self::after_rom() }
+    }
+
     /// Puts bytes on the line; the first is here one byte's time from `now`.
     pub(crate) fn receive(&mut self, bytes: &[u8], now: Cycle, hz: u64) {
         self.catch_up(now);
