@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-// [SDK `hal_platform.h`]
+// (SDK `hal_platform.h`)
 const SYSTEM: Range<u32> = 0x4000_0000..0x4000_0400;
 const WATCHDOG: u32 = 0x4000_2800;
 const LOG_UART: Range<u32> = 0x4000_3000..0x4000_3100;
@@ -60,7 +60,7 @@ impl Machine {
             spic,
             debug: Debug::default(),
             // On, as an earlier program may have left it: a reset of the core does not stop it, and
-            // neither ROM nor image1 touches it [ROM, PLAT].
+            // neither ROM nor image1 touches it (ROM, PLAT).
             watchdog: 0x00a5_0000,
             waited: 0,
             debug_pins_since: None,

@@ -1,4 +1,4 @@
-//! What is mapped where [SDK UM0034, `hal_platform.h`, linker scripts].
+//! What is mapped where (SDK UM0034, `hal_platform.h`, linker scripts).
 
 use armagnac::memory::{
     Env, MemoryAccessError, MemoryInterface, MemoryReadResult, MemoryWriteResult,

@@ -1,4 +1,4 @@
-//! The serial NOR chip behind the flash controller [DS; opcodes in PLAT, DL, RB].
+//! The serial NOR chip behind the flash controller (DS; opcodes in PLAT, DL, RB).
 //!
 //! It takes a whole command, from chip select to its release, and keeps a log of what it did. What a
 //! real chip would ignore or do wrongly, the image asking for it, is a [`Violation`]: a write without
@@ -25,7 +25,7 @@ const WRITE_IN_PROGRESS: u8 = 1 << 0;
 const WRITE_ENABLE_LATCH: u8 = 1 << 1;
 const BLOCK_PROTECTION: u8 = 0b111 << 2;
 
-/// Macronix, serial flash, 2 MB: the size on the RTL8195AM's boards [DL `target.c`].
+/// Macronix, serial flash, 2 MB: the size on the RTL8195AM's boards (DL `target.c`).
 const IDENTIFICATION: [u8; 3] = [0xc2, 0x20, 0x15];
 
 /// What the chip has done.

@@ -1,5 +1,5 @@
-//! From flash to the first instruction of an image: the ROM's way to an image1 [ROM], and the
-//! vendor's image1's way to an image2 [PLAT `startup.o`; SDK UM0034].
+//! From flash to the first instruction of an image: the ROM's way to an image1 (ROM), and the
+//! vendor's image1's way to an image2 (PLAT `startup.o`; SDK UM0034).
 //!
 //! ```text
 //! flash 0x10: length   0x14: address   0x20...: body --copied--> address          load

@@ -1,4 +1,4 @@
-//! The flash controller SPIC [SDK `rtl8195a_spi_flash.h`; use: PLAT `hal_spi_flash_ram.o`, DL, RB].
+//! The flash controller SPIC (SDK `rtl8195a_spi_flash.h`; use: PLAT `hal_spi_flash_ram.o`, DL, RB).
 //!
 //! ```text
 //! user mode     DATA --> FIFO --8 bits each 16 x divider cycles--> chip, until the FIFO is empty
@@ -88,7 +88,7 @@ impl Spic {
         }
     }
 
-    /// As the ROM leaves it after it has read an image through it [ROM].
+    /// As the ROM leaves it after it has read an image through it (ROM).
     pub(crate) fn after_rom(chip: Nor) -> Self {
         Self {
             chip_select: 1,
@@ -100,7 +100,7 @@ impl Spic {
         }
     }
 
-    /// As the vendor's image1 leaves it, which has set it up for full speed [PLAT `startup.o`].
+    /// As the vendor's image1 leaves it, which has set it up for full speed (PLAT `startup.o`).
     pub(crate) fn after_image1(chip: Nor) -> Self {
         Self { auto_length: 1, ..Self::after_rom(chip) }
     }

@@ -2,8 +2,8 @@
 
 use crate::Violation;
 
-/// Offsets of the registers that an image of ours may touch [SDK `rtl8195a_sys_on.h`,
-/// `rtl8195a_peri_on.h`; ROM].
+/// Offsets of the registers that an image of ours may touch (SDK `rtl8195a_sys_on.h`,
+/// `rtl8195a_peri_on.h`; ROM).
 pub(crate) mod register {
     /// SYS_CLK_CTRL1: bits 6:4 are the clock index, bit 0 the fuse loader's clock.
     pub const CLOCK: u32 = 0x014;
@@ -44,11 +44,11 @@ const PORT_B: u32 = 1 << 1;
 const PORT_E: u32 = 1 << 4;
 const PORT_F: u32 = 1 << 5;
 
-/// Clock frequencies by index, before the factor 5/6 for all but the last [ROM].
+/// Clock frequencies by index, before the factor 5/6 for all but the last (ROM).
 const HZ: [u64; 6] = [200_000_000, 100_000_000, 50_000_000, 25_000_000, 12_500_000, 4_000_000];
 
-/// Divider, dummy cycles and read delay of the flash controller that go with each clock index [ROM,
-/// PLAT]. From 25 MHz down there is one setting; slower clocks are not for flash.
+/// Divider, dummy cycles and read delay of the flash controller that go with each clock index (ROM,
+/// PLAT). From 25 MHz down there is one setting; slower clocks are not for flash.
 const FLASH_SETTINGS: [(u32, u32, u32); 4] = [(1, 1, 0x5e), (1, 1, 0), (1, 2, 0x23), (1, 5, 5)];
 
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl System {
     }
 
     /// As the ROM leaves it when it calls what it has loaded from flash: its own clock, the LOG UART
-    /// and the flash controller on, the debug pins off [ROM].
+    /// and the flash controller on, the debug pins off (ROM).
     pub(crate) fn after_rom() -> Self {
         const AWAKE: u32 = CLOCK_VENDOR | CLOCK_FLASH | CLOCK_LOG_UART;
         Self {
@@ -95,7 +95,7 @@ impl System {
     }
 
     /// As the vendor's image1 leaves it when it calls an image2: at full speed, with the debug pins
-    /// still off unless a bit in one-time memory says otherwise [PLAT `startup.o`].
+    /// still off unless a bit in one-time memory says otherwise (PLAT `startup.o`).
     pub(crate) fn after_image1() -> Self {
         Self { clock: 0x01, delay: 0x5e, ..Self::after_rom() }
     }
@@ -162,7 +162,7 @@ impl System {
         self.delay & 0xff
     }
 
-    /// Whether a debugger can reach the chip [ROM].
+    /// Whether a debugger can reach the chip (ROM).
     pub(crate) fn debug_pins_on(&self) -> bool {
         let clocks = self.clocks >> 6 & 3 == 3;
         self.pins & PINS_DEBUG != 0 && self.ports & PORT_E != 0 && clocks

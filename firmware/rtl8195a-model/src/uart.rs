@@ -1,4 +1,4 @@
-//! The LOG UART: like a 16550, with FIFOs of 16 bytes [SDK `hal_diag.h`, `hal_log_uart.h`].
+//! The LOG UART: like a 16550, with FIFOs of 16 bytes (SDK `hal_diag.h`, `hal_log_uart.h`).
 //!
 //! ```text
 //! image --DATA--> FIFO --shift register, 10 bits a byte--> sent      (to the host)
@@ -6,13 +6,13 @@
 //! ```
 //!
 //! It counts in sixteenths of a bit and is given a quarter of the core's clock, so that the baud
-//! rate follows every change of the clock [ROM `HalLogUartInit`]. Each access first catches up with
+//! rate follows every change of the clock (ROM `HalLogUartInit`). Each access first catches up with
 //! what has happened on the line since the last one.
 
 use crate::{Cycle, Violation};
 use std::collections::VecDeque;
 
-/// The only rate of the on-board serial port [DL `target.c`].
+/// The only rate of the on-board serial port (DL `target.c`).
 pub const HOST_BAUD: u64 = 38_400;
 
 const FIFO: usize = 16;
@@ -73,13 +73,13 @@ pub(crate) struct LogUart {
 }
 
 impl LogUart {
-    /// As the ROM leaves it: 38400 baud at its own clock, FIFOs and receive interrupts on [ROM].
+    /// As the ROM leaves it: 38400 baud at its own clock, FIFOs and receive interrupts on (ROM).
     pub(crate) fn after_rom() -> Self {
         let line_control = EIGHT_BITS;
         Self { divisor: 17, interrupts: 5, fifos_on: true, line_control, ..Self::default() }
     }
 
-    /// As the vendor's image1 leaves it: 38400 baud at full speed [PLAT `startup.o`].
+    /// As the vendor's image1 leaves it: 38400 baud at full speed (PLAT `startup.o`).
     pub(crate) fn after_image1() -> Self {
         Self { divisor: 68, ..Self::after_rom() }
     }
