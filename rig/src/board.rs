@@ -10,6 +10,8 @@ pub mod qemu;
 use crate::deadline::{Deadline, Interrupt};
 use crate::firmware::{Image, MissingTool, Target, which};
 use crate::link::{DutIdentity, Incoming, Link, LinkError};
+use crate::probe::ProbeError;
+use crate::probe::emulated::EmulatedBoard;
 use reports::record::BoardName;
 use reports::transcript::printable;
 use std::fmt;
@@ -171,6 +173,9 @@ pub enum BoardError {
         /// What it should be.
         expected: String,
     },
+    /// Its probe, or what is behind it.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// A person asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -228,6 +233,8 @@ pub struct Process {
     child: Child,
     /// Its standard error: a file without a name, because a pipe that nobody empties can block.
     words: File,
+    /// The probe of an emulator.
+    board: Option<EmulatedBoard>,
 }
 
 impl Process {
@@ -240,7 +247,13 @@ impl Process {
         let child = command.spawn().map_err(failed)?;
         // `command` is dropped here, and with it our copies of what the child was given: while they
         // are open, the end of the child would go unnoticed.
-        Ok(Self { child, words })
+        Ok(Self { child, words, board: None })
+    }
+
+    /// The board whose emulator this is, with the probe by which it is reached.
+    #[must_use]
+    pub fn emulated(&self) -> Option<&EmulatedBoard> {
+        self.board.as_ref()
     }
 
     /// What the program wrote to standard error, made safe to show.

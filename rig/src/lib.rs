@@ -26,6 +26,7 @@ pub mod exit;
 pub mod firmware;
 pub mod link;
 pub mod plan;
+pub mod probe;
 pub mod project;
 pub mod run;
 pub mod session;

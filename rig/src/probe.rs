@@ -1,0 +1,390 @@
+//! Between a debug probe and a running image: attach, load, flash, verify, reset, start.
+//!
+//! ```text
+//! Wiring --attach--> Debugger --load, start----> image in RAM runs
+//!   |                   |------flash, verify --> image in flash    (skipped if it is there)
+//!   +-- probe: on USB, or an emulated board's    (emulated)
+//!   +-- chip: memory map, reset, identity        (chip, sequence)
+//! ```
+//!
+//! probe-rs does the work, the same for a real probe and for the emulated board's. What is ours:
+//! chips that it does not know, a check that the chip is the one that was meant before anything is
+//! written, and errors that name board and step and say whose matter they are.
+//!
+//! No real probe was ever attached; all this is proven on the emulated board.
+
+mod algorithm;
+mod chip;
+pub mod emulated;
+mod error;
+mod flash;
+mod image;
+mod sequence;
+
+pub use algorithm::{Algorithm, AlgorithmError};
+pub use chip::{Chip, Identity};
+pub use error::{Class, ProbeError, Stage, What};
+pub use flash::Flashed;
+pub use image::{FlashImage, ImageError};
+
+use crate::deadline::Deadline;
+use probe_rs::architecture::arm::dp::{DPIDR, DpAddress, DpRegister};
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeError, DebugProbeSelector, ProbeCreationError, WireProtocol};
+use probe_rs::{Core, MemoryInterface, Permissions, RegisterId, Session};
+use sequence::{Release, WATCHDOG, WATCHDOG_OFF, WATCHDOG_RESET};
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+/// How a board is wired to the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiring {
+    /// The probe: `VID:PID:SERIAL`, numbers in hexadecimal, or the serial number alone.
+    pub probe: String,
+    /// What is on the board.
+    pub chip: Chip,
+    /// Clock of the debug port; a probe takes the next lower one that it has.
+    pub speed_khz: u32,
+}
+
+/// A probe that is attached to this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedProbe {
+    /// USB vendor number.
+    pub vendor: u16,
+    /// USB product number.
+    pub product: u16,
+    /// Serial number, if the probe has one.
+    pub serial: Option<String>,
+    /// What it calls itself.
+    pub name: String,
+    /// Whether this user may open it.
+    pub accessible: bool,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The step.
+    pub stage: Stage,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Which reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// Of the core; on the RTL8195A peripherals stay as they are.
+    Core,
+    /// Of the whole chip, by its watchdog where a reset by the debugger is one of the core alone.
+    Full,
+}
+
+/// CPUID of the core.
+const CPUID: u64 = 0xe000_ed00;
+const VTOR: u64 = 0xe000_ed08;
+/// Words of a debug component that hold its part number and its maker (ARM IHI 0031, D1).
+const ROM_TABLE_PIDR0: u64 = 0xe00f_ffe0;
+
+/// Core registers, by their numbers in the ARMv7-M manual (DCRSR): the stack pointer in use, the
+/// program counter, and the word of CONTROL, FAULTMASK, BASEPRI and PRIMASK.
+const SP: RegisterId = RegisterId(13);
+const PC: RegisterId = RegisterId(15);
+const XPSR: RegisterId = RegisterId(16);
+const MASKS: RegisterId = RegisterId(20);
+const THUMB: u32 = 1 << 24;
+
+/// A core that is told to halt or to reset does so at once.
+const CORE_LIMIT: Duration = Duration::from_millis(500);
+/// From a reset of the whole chip to a debug port that answers again.
+const FULL_RESET_LIMIT: Duration = Duration::from_secs(3);
+/// Bytes that are read in one go, so that progress moves.
+const READ_STEP: usize = 4096;
+
+/// The probes that are attached, in no particular order. None on a machine without USB.
+#[must_use]
+pub fn discover() -> Vec<AttachedProbe> {
+    let found = lister().list_all_with_access();
+    found
+        .into_iter()
+        .map(|item| AttachedProbe {
+            vendor: item.info.vendor_id,
+            product: item.info.product_id,
+            serial: item.info.serial_number,
+            name: item.info.identifier,
+            accessible: item.accessibility == probe_rs::probe::list::Accessibility::Accessible,
+        })
+        .collect()
+}
+
+/// Asking for probes looks at serial ports, too, and that panics where the system knows of none.
+fn lister() -> Lister {
+    if Path::new("/sys/class/tty").is_dir() {
+        Lister::new()
+    } else {
+        Lister::with_lister(Box::new(emulated::OnlyEmulated))
+    }
+}
+
+/// A connection to a board's chip. Dropping it leaves the core halted: after a failure there is
+/// nothing in memory that should run. [`Self::detach`] lets it run.
+pub struct Debugger {
+    board: String,
+    wiring: Wiring,
+    session: Session,
+    release: Release,
+    identity: Identity,
+}
+
+impl fmt::Debug for Debugger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Debugger").field("board", &self.board).finish_non_exhaustive()
+    }
+}
+
+impl Debugger {
+    /// Opens the probe, connects to the chip, checks that it is the one in the wiring, and halts it.
+    /// `board` is its name in messages.
+    ///
+    /// # Errors
+    /// [`ProbeError`]; nothing was written to the chip's memory.
+    pub fn attach(board: &str, wiring: &Wiring) -> Result<Self, ProbeError> {
+        let release = Release::default();
+        let session = open(board, wiring, None, &release)?;
+        let identity = Identity { debug_port: 0, core: 0, rom_table_part: 0 };
+        let (board, wiring) = (board.to_owned(), wiring.clone());
+        let mut debugger = Self { board, wiring, session, release, identity };
+        debugger.identify()?;
+        debugger.halt()?;
+        Ok(debugger)
+    }
+
+    /// What the chip says of itself.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Loads the image's segments into RAM after a reset, reads them back, and starts it.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if a segment is not for this chip's RAM, reads back as something else, or the
+    /// probe fails.
+    pub fn start_from_ram(&mut self, elf: &Path) -> Result<(), ProbeError> {
+        let refused =
+            |debugger: &Self, why: String| debugger.failed(Stage::Load, What::Refused(why));
+        let image =
+            image::RamImage::from_elf(elf).map_err(|error| refused(self, error.to_string()))?;
+        let chip = self.wiring.chip;
+        if let Some(outside) = image.outside(chip.ram()) {
+            return Err(refused(
+                self,
+                format!(
+                    "{} is not for {chip}: it has bytes at {:#010x}, where that has no RAM",
+                    elf.display(),
+                    outside
+                ),
+            ));
+        }
+        self.reset_and_halt()?;
+        for (address, bytes) in &image.segments {
+            self.with_core(Stage::Load, |core| Ok(core.write((*address).into(), bytes)?))?;
+        }
+        for (address, bytes) in &image.segments {
+            let mut found = vec![0; bytes.len()];
+            self.with_core(Stage::Verify, |core| Ok(core.read((*address).into(), &mut found)?))?;
+            if let Some(at) = bytes.iter().zip(&found).position(|(wrote, read)| wrote != read) {
+                let address = Some(address.wrapping_add(at as u32));
+                return Err(self.failed(Stage::Verify, What::Different { address }));
+            }
+        }
+        self.with_core(Stage::Start, |core| {
+            core.write_word_32(VTOR, image.vectors)?;
+            core.write_core_reg(SP, image.stack)?;
+            core.write_core_reg(PC, image.entry & !1)?;
+            core.write_core_reg(XPSR, THUMB)?;
+            core.write_core_reg(MASKS, chip.primask_at_start())?;
+            core.run()
+        })
+    }
+
+    /// Starts what is in the flash, as a reset does.
+    ///
+    /// # Errors
+    /// [`ProbeError`] names the step.
+    pub fn start_from_flash(&mut self) -> Result<(), ProbeError> {
+        self.with_core(Stage::Start, |core| core.reset())
+    }
+
+    /// Resets the chip; the core is halted before its first instruction. After a full reset of an
+    /// RTL8195A it is halted as soon as its debug port answers: what halts it at a reset was reset.
+    ///
+    /// # Errors
+    /// [`ProbeError`] names the step.
+    pub fn reset(&mut self, reset: Reset) -> Result<(), ProbeError> {
+        match (reset, self.wiring.chip) {
+            (Reset::Full, Chip::Rtl8195a) => {
+                self.with_core(Stage::Reset, |core| {
+                    core.write_word_32(WATCHDOG, WATCHDOG_RESET)?;
+                    core.flush()
+                })?;
+                let deadline = Deadline::after(FULL_RESET_LIMIT);
+                loop {
+                    match self.reopen(None).and_then(|()| self.halt()) {
+                        Ok(()) => return Ok(()),
+                        Err(_) if !deadline.left().is_zero() => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            // The emulator resets all of its machine.
+            (Reset::Core, _) | (Reset::Full, Chip::Mps2An385) => self.reset_and_halt(),
+        }
+    }
+
+    /// Reads memory, for example all of the flash for a copy to keep. The RTL8195A's flash can be
+    /// read after its algorithm or its ROM has set up the flash controller.
+    ///
+    /// # Errors
+    /// [`ProbeError`] names the step.
+    pub fn read(
+        &mut self,
+        range: Range<u32>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<u8>, ProbeError> {
+        let mut bytes = vec![0; range.len()];
+        let (mut done, total) = (0, bytes.len() as u64);
+        for chunk in bytes.chunks_mut(READ_STEP) {
+            let address = u64::from(range.start) + done;
+            self.with_core(Stage::Read, |core| Ok(core.read(address, chunk)?))?;
+            done += chunk.len() as u64;
+            progress(Progress { stage: Stage::Read, done, total });
+        }
+        Ok(bytes)
+    }
+
+    /// Ends debugging; the core runs on, or starts to.
+    pub fn detach(self) {
+        self.release.set(true);
+        // Closing the session does the rest. If that fails the board is gone, and who speaks with
+        // the DUT next will notice.
+        drop(self.session);
+    }
+
+    fn identify(&mut self) -> Result<(), ProbeError> {
+        let debug_port = self
+            .session
+            .get_arm_interface()
+            .and_then(|port| port.read_raw_dp_register(DpAddress::Default, DPIDR::ADDRESS))
+            .map_err(|error| self.explain(Stage::Identify, &error))?;
+        let (core, part) = self.with_core(Stage::Identify, |core| {
+            let mut part = [0; 2];
+            core.read_32(ROM_TABLE_PIDR0, &mut part)?;
+            Ok((core.read_word_32(CPUID)?, part))
+        })?;
+        let rom_table_part = (part[0] & 0xff | (part[1] & 0xf) << 8) as u16;
+        self.identity = Identity { debug_port, core, rom_table_part };
+        let (expected, found) = (self.wiring.chip, self.identity);
+        if expected.is(&found) {
+            Ok(())
+        } else {
+            Err(self.failed(Stage::Identify, What::OtherChip { expected, found }))
+        }
+    }
+
+    /// Halts the core, and keeps an earlier program's watchdog from biting.
+    fn halt(&mut self) -> Result<(), ProbeError> {
+        let chip = self.wiring.chip;
+        self.with_core(Stage::Attach, |core| {
+            core.halt(CORE_LIMIT)?;
+            if chip == Chip::Rtl8195a {
+                core.write_word_32(WATCHDOG, WATCHDOG_OFF)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn reset_and_halt(&mut self) -> Result<(), ProbeError> {
+        self.with_core(Stage::Reset, |core| core.reset_and_halt(CORE_LIMIT).map(drop))
+    }
+
+    /// Opens another session, with this algorithm; the core stays halted in between.
+    fn reopen(&mut self, algorithm: Option<&Algorithm>) -> Result<(), ProbeError> {
+        self.session = open(&self.board, &self.wiring, algorithm, &self.release)?;
+        Ok(())
+    }
+
+    fn with_core<T>(
+        &mut self,
+        stage: Stage,
+        work: impl FnOnce(&mut Core<'_>) -> Result<T, probe_rs::Error>,
+    ) -> Result<T, ProbeError> {
+        let done = self.session.core(0).and_then(|mut core| work(&mut core));
+        done.map_err(|error| self.explain(stage, &error))
+    }
+
+    fn failed(&self, stage: Stage, what: What) -> ProbeError {
+        ProbeError { board: self.board.clone(), stage, what }
+    }
+
+    /// Puts an error of probe-rs into our words. Where it does not tell whether probe or chip is at
+    /// fault, the core is asked for its identification once more.
+    fn explain(&mut self, stage: Stage, error: &(dyn Error + 'static)) -> ProbeError {
+        let what = error::judge(error).unwrap_or_else(|| {
+            let again = self.session.core(0).and_then(|mut core| Ok(core.read_word_32(CPUID)?));
+            match again {
+                Ok(_) => What::Failed(error.to_string()),
+                Err(error) => error::judge(&error)
+                    .unwrap_or_else(|| What::NoAnswer("it answers nothing in time".to_owned())),
+            }
+        });
+        self.failed(stage, what)
+    }
+}
+
+/// Opens the probe and connects to the chip.
+fn open(
+    board: &str,
+    wiring: &Wiring,
+    algorithm: Option<&Algorithm>,
+    release: &Release,
+) -> Result<Session, ProbeError> {
+    let failed = |what| ProbeError { board: board.to_owned(), stage: Stage::Attach, what };
+    let explain = |error: &(dyn Error + 'static)| {
+        let timed_out = || What::NoAnswer("it answers nothing in time".to_owned());
+        failed(error::judge(error).unwrap_or_else(timed_out))
+    };
+    let lister = lister();
+    let selector = selector(&lister, &wiring.probe).map_err(failed)?;
+    let mut probe = lister.open(selector).map_err(|error| match error {
+        DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound) => {
+            failed(What::NoProbe(wiring.probe.clone()))
+        }
+        error => explain(&error),
+    })?;
+    probe.select_protocol(WireProtocol::Swd).map_err(|error| explain(&error))?;
+    probe.set_speed(wiring.speed_khz).map_err(|error| explain(&error))?;
+    let target = wiring.chip.target(algorithm, release.clone()).map_err(|error| explain(&error))?;
+    probe
+        .attach_with_registry(target, Permissions::new(), &probe_rs::config::Registry::new())
+        .map_err(|error| explain(&error))
+}
+
+/// The probe of this name. A serial number alone may hold colons, so it is looked for first.
+fn selector(lister: &Lister, name: &str) -> Result<DebugProbeSelector, What> {
+    let of_serial =
+        |info: &probe_rs::probe::DebugProbeInfo| info.serial_number.as_deref() == Some(name);
+    if let Some(info) = lister.list_all().iter().find(|info| of_serial(info)) {
+        return Ok(info.into());
+    }
+    match name.parse() {
+        Ok(selector) => Ok(selector),
+        Err(_) if name.is_empty() || name.contains(':') => Err(What::ProbeName(name.to_owned())),
+        Err(_) => Err(What::NoProbe(name.to_owned())),
+    }
+}
