@@ -21,8 +21,9 @@ mod flash;
 mod image;
 mod sequence;
 
+pub use crate::firmware::Chip;
 pub use algorithm::{Algorithm, AlgorithmError};
-pub use chip::{Chip, Identity};
+pub use chip::Identity;
 pub use error::{Class, ProbeError, Stage, What};
 pub use flash::Flashed;
 pub use image::{FlashImage, ImageError};

@@ -6,7 +6,7 @@
 //! FlashDevice       --> which memory, in sectors and pages of what size, how slow
 //! ```
 
-use super::chip::Chip;
+use crate::firmware::Chip;
 use object::{Object, ObjectSection, ObjectSymbol};
 use probe_rs::config::{FlashProperties, RawFlashAlgorithm, SectorDescription};
 use std::ops::Range;

@@ -7,6 +7,7 @@
 use super::algorithm::Algorithm;
 use super::emulated::ROM_TABLE_PART;
 use super::sequence::{Release, Sequence};
+use crate::firmware::Chip;
 use probe_rs::Target;
 use probe_rs::config::{
     self, ChipFamily, CoreType, DebugSequence, MemoryRegion, NvmRegion, RamRegion, Registry,
@@ -15,15 +16,6 @@ use probe_rs::config::{
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// A chip that can be debugged and flashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Chip {
-    /// QEMU's `mps2-an385`, whose code memory is treated as flash.
-    Mps2An385,
-    /// Realtek's RTL8195A family.
-    Rtl8195a,
-}
 
 /// What a chip says of itself through the debug port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +44,6 @@ const DEBUG_PORT: u32 = 0x2ba0_1477;
 impl Chip {
     /// Every chip.
     pub const ALL: [Self; 2] = [Self::Mps2An385, Self::Rtl8195a];
-
-    /// Its name in a `bench.toml` and in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mps2An385 => "mps2-an385",
-            Self::Rtl8195a => "rtl8195a",
-        }
-    }
 
     /// The chip of this name.
     #[must_use]

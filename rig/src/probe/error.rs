@@ -8,7 +8,8 @@
 //! page write failed <- timed out       either: the core's identification is asked for once more
 //! ```
 
-use super::chip::{Chip, Identity};
+use super::chip::Identity;
+use crate::firmware::{Chip, algorithm};
 use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::config::RegistryError;
 use probe_rs::flashing::FlashError;
@@ -237,11 +238,22 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<What> {
     Some(What::Failed(told()))
 }
 
+/// Codes of a flash algorithm that does not do what it was asked for, see [`algorithm::failure`].
+const OUTSIDE: u32 = 2;
+const UNALIGNED: u32 = 3;
+const FACTORY_DATA: u32 = 4;
+
 fn judge_flash(error: &FlashError, told: &dyn Fn() -> String) -> Option<What> {
     match error {
         FlashError::Verify => Some(What::Different { address: None }),
-        FlashError::RoutineCallFailed { .. }
-        | FlashError::UnexpectedCoreStatus { .. }
+        FlashError::RoutineCallFailed { name, error_code } => {
+            let why = algorithm::failure(*error_code);
+            let why = why.map_or_else(|| format!("code {error_code}"), str::to_owned);
+            let said = format!("{name} of the flash algorithm: {why}");
+            let refused = [OUTSIDE, UNALIGNED, FACTORY_DATA].contains(error_code);
+            Some(if refused { What::Refused(said) } else { What::Failed(said) })
+        }
+        FlashError::UnexpectedCoreStatus { .. }
         | FlashError::StackOverflowDetected { .. }
         | FlashError::FlashAlgorithmNotLoaded => Some(What::Failed(told())),
         FlashError::NoSuitableNvm { .. }

@@ -4,8 +4,8 @@
 //! reset and catch: C_DEBUGEN --> VC_CORERESET --> SYSRESETREQ --> wait --> halted at the vector
 //! ```
 
-use super::chip::Chip;
 use crate::deadline::Deadline;
+use crate::firmware::Chip;
 use probe_rs::CoreType;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;

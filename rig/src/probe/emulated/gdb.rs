@@ -10,6 +10,7 @@
 //! Memory is not this one's business: the stub takes a write to a system register and ignores it.
 
 use crate::deadline::Deadline;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -26,13 +27,16 @@ pub(super) const XPSR: u8 = 25;
 pub(super) struct Gdb {
     socket: UnixStream,
     input: Vec<u8>,
+    /// Registers as they are while the core stands still: each question costs 50 us.
+    known: BTreeMap<u8, u32>,
 }
 
 impl Gdb {
     /// Connects, which stops the machine, and takes away the breakpoints of whoever was connected
     /// before.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let mut gdb = Self { socket: UnixStream::connect(path)?, input: Vec::new() };
+        let mut gdb =
+            Self { socket: UnixStream::connect(path)?, input: Vec::new(), known: BTreeMap::new() };
         gdb.socket.set_write_timeout(Some(LIMIT))?;
         gdb.send("qC")?;
         // A machine that was running says that it has stopped, before or after it answers.
@@ -45,14 +49,20 @@ impl Gdb {
 
     /// One register; see [`XPSR`] for the numbers.
     pub fn register(&mut self, number: u8) -> io::Result<u32> {
+        if let Some(value) = self.known.get(&number) {
+            return Ok(*value);
+        }
         let answer = self.ask(&format!("p{number:x}"))?;
         // Little-endian bytes, as they lie in memory.
-        let value = u32::from_str_radix(&answer, 16).map_err(|_| odd(&answer))?;
-        Ok(value.swap_bytes())
+        let value = u32::from_str_radix(&answer, 16).map_err(|_| odd(&answer))?.swap_bytes();
+        self.known.insert(number, value);
+        Ok(value)
     }
 
     /// Sets one register.
     pub fn set_register(&mut self, number: u8, value: u32) -> io::Result<()> {
+        // Not every bit of every register can be written.
+        self.known.remove(&number);
         self.order(&format!("P{number:x}={:08x}", value.swap_bytes()))
     }
 
@@ -64,18 +74,21 @@ impl Gdb {
 
     /// Resets the machine; it stays stopped.
     pub fn reset(&mut self) -> io::Result<()> {
+        self.known.clear();
         let command = data_encoding::HEXLOWER.encode(b"system_reset");
         self.order(&format!("qRcmd,{command}"))
     }
 
     /// Executes one instruction, without interrupts.
     pub fn step(&mut self) -> io::Result<()> {
+        self.known.clear();
         self.send("s")?;
         self.packet().map(drop)
     }
 
     /// Lets the core run.
     pub fn resume(&mut self) -> io::Result<()> {
+        self.known.clear();
         self.send("c")?;
         // The answer comes when the core stops. That the command was heard is said at once, and what
         // is asked on another socket from now on is asked of a running core.
