@@ -213,8 +213,14 @@ impl Dut {
 
     /// The process behind the board: the client itself, or the emulator.
     #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its number.
+    #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.process.child.id()
+        self.process.id()
     }
 }
 
@@ -248,6 +254,12 @@ impl Process {
         // `command` is dropped here, and with it our copies of what the child was given: while they
         // are open, the end of the child would go unnoticed.
         Ok(Self { child, words, board: None })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The board whose emulator this is, with the probe by which it is reached.

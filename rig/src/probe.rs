@@ -30,8 +30,8 @@ pub use image::{FlashImage, ImageError};
 
 use crate::deadline::Deadline;
 use probe_rs::architecture::arm::dp::{DPIDR, DpAddress, DpRegister};
-use probe_rs::probe::list::Lister;
-use probe_rs::probe::{DebugProbeError, DebugProbeSelector, ProbeCreationError, WireProtocol};
+use probe_rs::probe::list::{Accessibility, Lister};
+use probe_rs::probe::{DebugProbeInfo, DebugProbeSelector, WireProtocol};
 use probe_rs::{Core, MemoryInterface, Permissions, RegisterId, Session};
 use sequence::{Release, WATCHDOG, WATCHDOG_OFF, WATCHDOG_RESET};
 use std::error::Error;
@@ -118,7 +118,7 @@ pub fn discover() -> Vec<AttachedProbe> {
             product: item.info.product_id,
             serial: item.info.serial_number,
             name: item.info.identifier,
-            accessible: item.accessibility == probe_rs::probe::list::Accessibility::Accessible,
+            accessible: item.accessibility == Accessibility::Accessible,
         })
         .collect()
 }
@@ -339,7 +339,7 @@ impl Debugger {
         let what = error::judge(error).unwrap_or_else(|| {
             let again = self.session.core(0).and_then(|mut core| Ok(core.read_word_32(CPUID)?));
             match again {
-                Ok(_) => What::Failed(error.to_string()),
+                Ok(_) => What::Failed(error::too_long(error)),
                 Err(error) => error::judge(&error)
                     .unwrap_or_else(|| What::NoAnswer("it answers nothing in time".to_owned())),
             }
@@ -360,14 +360,8 @@ fn open(
         let timed_out = || What::NoAnswer("it answers nothing in time".to_owned());
         failed(error::judge(error).unwrap_or_else(timed_out))
     };
-    let lister = lister();
-    let selector = selector(&lister, &wiring.probe).map_err(failed)?;
-    let mut probe = lister.open(selector).map_err(|error| match error {
-        DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound) => {
-            failed(What::NoProbe(wiring.probe.clone()))
-        }
-        error => explain(&error),
-    })?;
+    let info = find(&wiring.probe).map_err(failed)?;
+    let mut probe = info.open().map_err(|error| explain(&error))?;
     probe.select_protocol(WireProtocol::Swd).map_err(|error| explain(&error))?;
     probe.set_speed(wiring.speed_khz).map_err(|error| explain(&error))?;
     let target = wiring.chip.target(algorithm, release.clone()).map_err(|error| explain(&error))?;
@@ -376,16 +370,23 @@ fn open(
         .map_err(|error| explain(&error))
 }
 
-/// The probe of this name. A serial number alone may hold colons, so it is looked for first.
-fn selector(lister: &Lister, name: &str) -> Result<DebugProbeSelector, What> {
-    let of_serial =
-        |info: &probe_rs::probe::DebugProbeInfo| info.serial_number.as_deref() == Some(name);
-    if let Some(info) = lister.list_all().iter().find(|info| of_serial(info)) {
-        return Ok(info.into());
-    }
-    match name.parse() {
-        Ok(selector) => Ok(selector),
-        Err(_) if name.is_empty() || name.contains(':') => Err(What::ProbeName(name.to_owned())),
-        Err(_) => Err(What::NoProbe(name.to_owned())),
+/// The attached probe of this name. A serial number may hold colons, so it is looked for first.
+fn find(name: &str) -> Result<DebugProbeInfo, What> {
+    let mut found = lister().list_all_with_access();
+    let selector: Result<DebugProbeSelector, _> = name.parse();
+    let at = found
+        .iter()
+        .position(|item| item.info.serial_number.as_deref() == Some(name))
+        .or_else(|| {
+            let selector = selector.as_ref().ok()?;
+            found.iter().position(|item| selector.matches_probe(&item.info))
+        });
+    match at.map(|at| found.swap_remove(at)) {
+        Some(item) if item.accessibility == Accessibility::Accessible => Ok(item.info),
+        Some(_) => Err(What::NotOpened("permission denied".to_owned())),
+        None if selector.is_err() && (name.is_empty() || name.contains(':')) => {
+            Err(What::ProbeName(name.to_owned()))
+        }
+        None => Err(What::NoProbe(name.to_owned())),
     }
 }

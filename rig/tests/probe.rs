@@ -10,20 +10,30 @@
 
 mod common;
 
-use common::{can_run, image};
+use common::{can_run, compare, image};
+use object::{Object, ObjectSection, ObjectSymbol};
 use rig::board::{Dut, Kind, Process, qemu};
-use rig::deadline::Interrupt;
-use rig::firmware::{Builder, Chip, Image};
+use rig::deadline::{Deadline, Interrupt};
+use rig::firmware::{Builder, Chip};
 use rig::link::{Incoming, Link, Port};
 use rig::probe::emulated::{EmulatedBoard, Trouble};
 use rig::probe::{
-    Algorithm, Class, Debugger, FlashImage, Flashed, ProbeError, Progress, Stage, Wiring, discover,
+    Algorithm, Class, Debugger, FlashImage, Flashed, ProbeError, Progress, Reset, Stage, Wiring,
+    discover,
 };
 use rig::project::Project;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 const BUILD: &str = "mbedtls-2.4.0/rsa-16384";
+
+/// In the emulated board's flash, behind what a build needs.
+const AT: u32 = 0x10_0000;
+
+/// An RTL8195A, as far as it is known; and a Cortex-M4.
+const RTL8195A: Trouble = Trouble::OtherChip { core: 0x412f_c231, rom_table_part: 0x4c3 };
+const CORTEX_M4: Trouble = Trouble::OtherChip { core: 0x410f_c241, rom_table_part: 0x4c4 };
 
 /// A board with an empty memory.
 struct Bench {
@@ -50,28 +60,38 @@ impl Bench {
     }
 
     fn flash(&self, image: &FlashImage) -> Result<Flashed, ProbeError> {
-        self.attach()?.flash(&algorithm(), image, &mut |_| {})
+        self.attach()?.flash(&algorithm(Chip::Mps2An385), image, &mut |_| {})
     }
 
-    /// Asks the DUT which image it is.
-    fn hello(self) -> String {
-        let mut link = Link::new(Port::Socket(self.line), Interrupt::default());
-        link.renew_token();
-        link.send(&wire::Command::Identify).unwrap();
-        loop {
-            let deadline = rig::deadline::Deadline::after(std::time::Duration::from_secs(20));
-            if let Incoming::Identity(identity) = link.next(deadline).unwrap() {
-                return identity.image;
+    /// Flashes, and wishes the trouble on the board once this step has come so far.
+    fn flash_with(&self, trouble: Trouble, at: Stage) -> ProbeError {
+        let mut wished = false;
+        let mut progress = |step: Progress| {
+            if step.stage == at && step.done > step.total / 4 && !wished {
+                wished = true;
+                self.board().trouble(trouble);
             }
-        }
+        };
+        let mut debugger = self.attach().unwrap();
+        let error = debugger.flash(&algorithm(Chip::Mps2An385), &large(), &mut progress);
+        error.unwrap_err()
+    }
+
+    /// The error as people read it, without the number of this board's probe.
+    fn shown(&self, error: &ProbeError) -> String {
+        let serial = self.board().probe();
+        error.to_string().replace(serial.rsplit(':').next().unwrap(), "[serial]")
     }
 }
 
-fn algorithm() -> Algorithm {
+fn algorithm_file(chip: Chip) -> std::path::PathBuf {
     let project = Project::find().unwrap();
     let builder = Builder::new(project.root(), &project.cache());
-    let path = builder.flash_algorithm(Chip::Mps2An385, &mut |_| {}).unwrap();
-    Algorithm::from_elf(&path).unwrap()
+    builder.flash_algorithm(chip, &mut |_| {}).unwrap()
+}
+
+fn algorithm(chip: Chip) -> Algorithm {
+    Algorithm::from_elf(&algorithm_file(chip)).unwrap()
 }
 
 /// 300 KB that are not like each other.
@@ -79,7 +99,25 @@ fn large() -> FlashImage {
     let mut random = fastrand::Rng::with_seed(1);
     let mut bytes = vec![0; 300 * 1024];
     random.fill(&mut bytes);
-    FlashImage { segments: vec![(0x10_0000, bytes)] }
+    FlashImage { segments: vec![(AT, bytes)] }
+}
+
+fn small(address: u32) -> FlashImage {
+    FlashImage { segments: vec![(address, vec![0x5a; 5000])] }
+}
+
+/// Which image the DUT at the other end of this line says it is.
+fn hello(line: UnixStream) -> String {
+    let mut link = Link::new(Port::Socket(line), Interrupt::default());
+    link.renew_token();
+    link.send(&wire::Command::Identify).unwrap();
+    loop {
+        if let Incoming::Identity(identity) =
+            link.next(Deadline::after(Duration::from_secs(20))).unwrap()
+        {
+            return identity.image;
+        }
+    }
 }
 
 #[test]
@@ -91,6 +129,25 @@ fn a_real_build_is_loaded_and_says_hello() {
     let dut =
         Dut::start(Kind::Qemu, &image, Kind::Qemu.limits().boot, &Interrupt::default()).unwrap();
     assert_eq!(dut.identity.image, image.id);
+    let probe = dut.process().emulated().unwrap().probe();
+    let serial = probe.rsplit(':').next().unwrap();
+    let found = discover();
+    assert!(found.iter().any(|found| found.serial.as_deref() == Some(serial)), "{found:?}");
+}
+
+#[test]
+fn a_real_build_is_flashed_and_says_hello() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let (bench, image) = (Bench::new(), image(Kind::Qemu, BUILD));
+    let mut debugger = bench.attach().unwrap();
+    let content = FlashImage::from_elf(&image.path).unwrap();
+    let done = debugger.flash(&algorithm(Chip::Mps2An385), &content, &mut |_| {}).unwrap();
+    assert_eq!(done, Flashed::Written { bytes: content.bytes() });
+    debugger.start_from_flash().unwrap();
+    debugger.detach();
+    assert_eq!(hello(bench.line), image.id);
 }
 
 #[test]
@@ -99,19 +156,295 @@ fn flash_is_written_once_and_then_found_to_be_there() {
         return;
     }
     let (bench, image) = (Bench::new(), large());
-    let t = std::time::Instant::now();
+    let size = image.bytes();
     let mut debugger = bench.attach().unwrap();
-    eprintln!("attach {:?}", t.elapsed());
-    let mut stages: Vec<Progress> = Vec::new();
-    let written = debugger.flash(&algorithm(), &image, &mut |step| stages.push(step)).unwrap();
-    eprintln!("flash {:?}", t.elapsed());
-    assert_eq!(written, Flashed::Written { bytes: 300 * 1024 });
-    let t = std::time::Instant::now();
-    let read = debugger.read(0x10_0000..0x10_0000 + 300 * 1024, &mut |_| {}).unwrap();
-    eprintln!("read {:?}", t.elapsed());
+    let mut steps: Vec<Progress> = Vec::new();
+    let algorithm = algorithm(Chip::Mps2An385);
+    let written = debugger.flash(&algorithm, &image, &mut |step| steps.push(step)).unwrap();
+    assert_eq!(written, Flashed::Written { bytes: size });
+    let last_of = |stage| steps.iter().rev().find(|step| step.stage == stage).copied();
+    for stage in [Stage::Erase, Stage::Program, Stage::Verify] {
+        assert_eq!(last_of(stage), Some(Progress { stage, done: size, total: size }));
+    }
+    let read = debugger.read(AT..AT + size as u32, &mut |_| {}).unwrap();
     assert_eq!(read, image.segments[0].1);
-    let t = std::time::Instant::now();
-    assert_eq!(bench.flash(&image).unwrap(), Flashed::AlreadyThere);
-    eprintln!("skip {:?}", t.elapsed());
-    eprintln!("{:?}", stages.last());
+    let mut steps = Vec::new();
+    let again = debugger.flash(&algorithm, &image, &mut |step| steps.push(step.stage)).unwrap();
+    assert_eq!(again, Flashed::AlreadyThere);
+    assert!(steps.iter().all(|stage| *stage == Stage::Compare), "{steps:?}");
+}
+
+#[test]
+fn what_the_image_does_not_name_is_kept() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.flash(&large()).unwrap();
+    let bytes = 100;
+    let patch = FlashImage { segments: vec![(AT + 5000, vec![0xa5; bytes])] };
+    bench.flash(&patch).unwrap();
+    let mut expected = large().segments.remove(0).1;
+    expected[5000..5000 + bytes].fill(0xa5);
+    let mut debugger = bench.attach().unwrap();
+    let end = AT + expected.len() as u32;
+    assert!(debugger.read(AT..end, &mut |_| {}).unwrap() == expected);
+}
+
+#[test]
+fn two_boards_are_flashed_side_by_side() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let benches = [Bench::new(), Bench::new()];
+    std::thread::scope(|scope| {
+        for (number, bench) in benches.iter().enumerate() {
+            scope.spawn(move || bench.flash(&small(AT + number as u32 * 0x1000)).unwrap());
+        }
+    });
+    for (number, bench) in benches.iter().enumerate() {
+        let mut debugger = bench.attach().unwrap();
+        let found = debugger.read(AT..AT + 4, &mut |_| {}).unwrap();
+        assert_eq!(found, if number == 0 { [0x5a; 4] } else { [0; 4] });
+    }
+}
+
+#[test]
+fn the_wrong_chip_is_refused_before_anything_is_written() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.board().trouble(CORTEX_M4);
+    let error = bench.flash(&small(AT)).unwrap_err();
+    assert_eq!(error.class(), Class::Setup);
+    let mut shown = vec![bench.shown(&error)];
+    bench.board().mend().unwrap();
+    let other = Wiring { chip: Chip::Rtl8195a, ..bench.wiring() };
+    let error = Debugger::attach("left", &other).unwrap_err();
+    assert_eq!(error.class(), Class::Setup);
+    shown.push(bench.shown(&error));
+    let mut debugger = bench.attach().unwrap();
+    assert_eq!(debugger.read(AT..AT + 4, &mut |_| {}).unwrap(), [0; 4]);
+    let error = debugger.flash(&algorithm(Chip::Rtl8195a), &small(AT), &mut |_| {}).unwrap_err();
+    assert_eq!(error.class(), Class::Setup);
+    shown.push(bench.shown(&error));
+    compare("probe-wrong-chip", shown.join("\n"), &[]);
+}
+
+#[test]
+fn what_must_not_be_written_is_refused() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.board().trouble(RTL8195A);
+    let wiring = Wiring { chip: Chip::Rtl8195a, ..bench.wiring() };
+    let mut debugger = Debugger::attach("left", &wiring).unwrap();
+    let algorithm = algorithm(Chip::Rtl8195a);
+    let mut refused = |image: FlashImage| {
+        let error = debugger.flash(&algorithm, &image, &mut |_| {}).unwrap_err();
+        assert_eq!(error.class(), Class::Setup);
+        bench.shown(&error)
+    };
+    // 0x9800_8000 to 0x9800_afff: the first and the last byte, from both sides and from within.
+    let byte = |address: u32| FlashImage { segments: vec![(address, vec![0])] };
+    let mut shown = vec![refused(small(0x9800_7000)), refused(byte(0x9800_afff))];
+    shown.push(refused(byte(0x9800_9000)));
+    shown.push(refused(small(0x9820_0000 - 4096)));
+    shown.push(refused(byte(0x1000_0000)));
+    compare("probe-refused", shown.join("\n"), &[]);
+}
+
+#[test]
+fn a_write_that_reads_back_wrong_is_found() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.board().trouble(Trouble::BadBit { word: AT + 0x1234 });
+    let error = bench.flash(&large()).unwrap_err();
+    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Verify));
+    let mut shown = vec![bench.shown(&error)];
+    bench.board().mend().unwrap();
+    bench.board().trouble(Trouble::BadBit { word: 0x440 });
+    let build = image(Kind::Qemu, BUILD);
+    let error = bench.attach().unwrap().start_from_ram(&build.path).unwrap_err();
+    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Verify));
+    shown.push(bench.shown(&error));
+    compare("probe-reads-back-wrong", shown.join("\n"), &[]);
+}
+
+#[test]
+fn a_probe_pulled_out_in_mid_flash_is_named_and_the_next_run_repairs() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    let mut shown = Vec::new();
+    for stage in [Stage::Erase, Stage::Program, Stage::Verify] {
+        let error = bench.flash_with(Trouble::Unplugged { after: 10 }, stage);
+        assert_eq!((error.class(), error.stage), (Class::Infrastructure, stage));
+        shown.push(bench.shown(&error));
+        let serial = bench.board().probe();
+        let listed = discover().into_iter().filter_map(|found| found.serial);
+        assert!(!listed.into_iter().any(|found| serial.ends_with(&found)));
+        let error = bench.attach().unwrap_err();
+        assert_eq!(error.class(), Class::Setup);
+        shown.push(bench.shown(&error));
+        bench.board().mend().unwrap();
+        // As it was when the probe was pulled out in the last step: whole.
+        let repaired = bench.flash(&large()).unwrap();
+        if stage != Stage::Verify {
+            assert_eq!(repaired, Flashed::Written { bytes: large().bytes() });
+        }
+        assert_eq!(bench.flash(&large()).unwrap(), Flashed::AlreadyThere);
+        bench.flash(&small(AT)).unwrap();
+    }
+    compare("probe-unplugged", shown.join("\n"), &[]);
+}
+
+#[test]
+fn a_board_that_loses_power_or_its_emulator_is_told_from_one_that_fails() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    let error = bench.flash_with(Trouble::PowerLost { after: 10 }, Stage::Program);
+    assert_eq!((error.class(), error.stage), (Class::Infrastructure, Stage::Program));
+    let mut shown = vec![bench.shown(&error)];
+    bench.board().mend().unwrap();
+    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
+    let mut debugger = bench.attach().unwrap();
+    common::signal(bench.process.id(), rustix::process::Signal::KILL);
+    let error = debugger.reset(Reset::Core).unwrap_err();
+    assert_eq!((error.class(), error.stage), (Class::Infrastructure, Stage::Reset));
+    shown.push(bench.shown(&error));
+    compare("probe-power", shown.join("\n"), &[]);
+}
+
+#[test]
+fn a_flash_algorithm_that_hangs_is_the_boards_matter() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    // The routine's second instruction becomes a branch to itself.
+    let path = algorithm_file(Chip::Mps2An385);
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = {
+        let file = object::File::parse(&*bytes).unwrap();
+        let routine = file.symbols().find(|symbol| symbol.name() == Ok("EraseSector")).unwrap();
+        let section = file.section_by_name("PrgCode").unwrap().file_range().unwrap().0;
+        (section + (routine.address() & !1)) as usize + 2
+    };
+    bytes[at..at + 2].copy_from_slice(&[0xfe, 0xe7]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hangs.elf");
+    std::fs::write(&file, bytes).unwrap();
+    let hangs = Algorithm::from_elf(&file).unwrap();
+    let error = bench.attach().unwrap().flash(&hangs, &small(AT), &mut |_| {}).unwrap_err();
+    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Erase));
+    compare("probe-hangs", bench.shown(&error), &[]);
+    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
+}
+
+#[test]
+fn a_core_that_locks_up_does_not_take_the_emulator_with_it() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    // Nothing there; then a program whose first instruction is undefined and that has no handlers.
+    let mut program = vec![0xff; 0x104];
+    program[..8].copy_from_slice(&[0, 0, 0x10, 0x20, 0x01, 0x01, 0, 0]);
+    program[0x100..0x102].copy_from_slice(&[0x00, 0xde]);
+    for content in [None, Some(FlashImage { segments: vec![(0, program)] })] {
+        if let Some(image) = content {
+            bench.flash(&image).unwrap();
+        }
+        let mut debugger = bench.attach().unwrap();
+        debugger.start_from_flash().unwrap();
+        debugger.detach();
+    }
+    let build = image(Kind::Qemu, BUILD);
+    let mut debugger = bench.attach().unwrap();
+    debugger.start_from_ram(&build.path).unwrap();
+    debugger.detach();
+    assert_eq!(hello(bench.line), build.id);
+}
+
+#[test]
+fn a_probe_is_named_by_its_serial_number_or_refused() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    let full = bench.wiring();
+    let serial = full.probe.rsplit(':').next().unwrap().to_owned();
+    Debugger::attach("left", &Wiring { probe: serial, ..full.clone() }).unwrap();
+    let mut shown = Vec::new();
+    for probe in ["1209:0001:nobody", "nobody", "not:a:probe", ""] {
+        let wiring = Wiring { probe: probe.to_owned(), ..full.clone() };
+        let error = Debugger::attach("left", &wiring).unwrap_err();
+        assert_eq!(error.class(), Class::Setup);
+        shown.push(error.to_string());
+    }
+    let error = Debugger::attach("left", &Wiring { speed_khz: 0, ..full }).unwrap_err();
+    assert_eq!(error.class(), Class::Setup);
+    shown.push(error.to_string());
+    compare("probe-names", shown.join("\n"), &[]);
+}
+
+#[test]
+fn a_slow_probe_is_slow_and_nothing_else() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.board().trouble(Trouble::Slow(Duration::from_millis(1)));
+    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
+}
+
+/// An emulator that is not the rig's: ended when the test is over.
+struct Standalone(std::process::Child);
+
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_board_that_runs_by_itself_outlives_who_flashes_it() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let _emulator = Standalone(qemu::standalone(folder.path()).spawn().unwrap());
+    let limit = || Deadline::after(Duration::from_secs(20));
+    let connect = || EmulatedBoard::connect(folder.path(), "alone", limit(), || false).unwrap();
+    let build = image(Kind::Qemu, BUILD);
+    let content = FlashImage::from_elf(&build.path).unwrap();
+    let algorithm = algorithm(Chip::Mps2An385);
+    let first = connect();
+    let mut pull = |step: Progress| {
+        if step.stage == Stage::Program && step.done > step.total / 2 {
+            first.trouble(Trouble::Unplugged { after: 0 });
+        }
+    };
+    let wiring = qemu::wiring(&first);
+    let mut debugger = Debugger::attach("left", &wiring).unwrap();
+    debugger.flash(&algorithm, &content, &mut pull).unwrap_err();
+    // The sockets are closed here, wherever they were, as by a signal that ends the rig.
+    drop((debugger, first));
+    let _second = connect();
+    let mut debugger = Debugger::attach("left", &wiring).unwrap();
+    let done = debugger.flash(&algorithm, &content, &mut |_| {}).unwrap();
+    assert_eq!(done, Flashed::Written { bytes: content.bytes() });
+    debugger.start_from_flash().unwrap();
+    debugger.detach();
+    let line = folder.path().join(rig::probe::emulated::UART_SOCKET);
+    assert_eq!(hello(UnixStream::connect(line).unwrap()), build.id);
 }

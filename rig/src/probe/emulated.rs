@@ -59,8 +59,13 @@ pub enum Trouble {
         /// Operations that still work.
         after: u32,
     },
-    /// There is another chip on the board: a Cortex-M4.
-    WrongChip,
+    /// The chip says that it is another one.
+    OtherChip {
+        /// CPUID.
+        core: u32,
+        /// Part number in the table of debug components.
+        rom_table_part: u16,
+    },
     /// A bit of this word reads back other than it was written.
     BadBit {
         /// Address of the word.
@@ -173,7 +178,7 @@ impl EmulatedBoard {
         board.troubles.push(trouble);
     }
 
-    /// Ends all trouble. If power was lost, the core starts again from its reset.
+    /// Ends all trouble. If power was lost, the core is reset, and halted.
     ///
     /// # Errors
     /// The system's word if the emulator is gone.

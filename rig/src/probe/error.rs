@@ -194,32 +194,33 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<What> {
         links.push(cause);
     }
     let told = || chain_text(&links);
+    let cause = || links.last().map(|error| sentence(*error)).unwrap_or_default();
     // The deepest cause that means something.
     for link in links.iter().rev() {
         if let Some(error) = link.downcast_ref::<DebugProbeError>() {
             match error {
                 DebugProbeError::Timeout => return None,
-                DebugProbeError::TargetNotFound => return Some(What::NoAnswer(told())),
+                DebugProbeError::TargetNotFound => return Some(What::NoAnswer(cause())),
                 DebugProbeError::UnsupportedSpeed(_) | DebugProbeError::UnsupportedProtocol(_) => {
                     return Some(What::Refused(told()));
                 }
                 DebugProbeError::ProbeCouldNotBeCreated(_) => {}
-                _ => return Some(What::ProbeGone(told())),
+                _ => return Some(What::ProbeGone(cause())),
             }
         }
         if link.is::<ProbeCreationError>() {
-            return Some(What::NotOpened(told()));
+            return Some(What::NotOpened(cause()));
         }
         if let Some(error) = link.downcast_ref::<DapError>() {
             return Some(match error {
                 DapError::FaultResponse => What::Failed(told()),
-                _ => What::NoAnswer(told()),
+                _ => What::NoAnswer(cause()),
             });
         }
         if let Some(error) = link.downcast_ref::<ArmError>() {
             match error {
                 ArmError::Timeout => return None,
-                ArmError::NoTargetResponse { .. } => return Some(What::NoAnswer(told())),
+                ArmError::NoTargetResponse { .. } => return Some(What::NoAnswer(cause())),
                 _ => {}
             }
         }
@@ -267,19 +268,22 @@ fn judge_flash(error: &FlashError, told: &dyn Fn() -> String) -> Option<What> {
     }
 }
 
-/// The causes in one line, without what says the same as the one above it.
+/// What was tried and what came of it: the ends of the chain.
 fn chain_text(links: &[&(dyn Error + 'static)]) -> String {
-    let mut text: Vec<String> = Vec::new();
-    for link in links {
-        let said = link.to_string();
-        let said = said.trim().trim_end_matches('.');
-        if text.last().is_none_or(|last| last != said) {
-            text.push(said.to_owned());
-        }
-    }
-    // The ends say what was tried and what came of it.
+    let mut text: Vec<String> = links.iter().map(|link| sentence(*link)).collect();
+    text.dedup();
     match &text[..] {
         [first, .., last] => format!("{first}: {last}"),
         _ => text.concat(),
     }
+}
+
+/// What is said of a chip that answers, but takes too long.
+pub(super) fn too_long(error: &(dyn Error + 'static)) -> String {
+    format!("{}: it takes too long", sentence(error))
+}
+
+/// An error's own words, as a part of a sentence of ours.
+fn sentence(error: &(dyn Error + 'static)) -> String {
+    error.to_string().trim().trim_end_matches('.').to_owned()
 }

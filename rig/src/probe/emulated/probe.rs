@@ -18,12 +18,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// CPUID, and what a Cortex-M4 has there.
-const CPUID: u32 = 0xe000_ed00;
-const CORTEX_M4: u32 = 0x410f_c241;
-/// DPIDR of a Cortex-M3's serial wire debug port, and of a Cortex-M7's.
+/// DPIDR of a Cortex-M3's serial wire debug port.
 const DPIDR: u32 = 0x2ba0_1477;
-const OTHER_DPIDR: u32 = 0x5ba0_2477;
+/// Where the core and the table of debug components say what they are.
+const CPUID: u32 = 0xe000_ed00;
+const PIDR0: u32 = 0xe00f_ffe0;
+const PIDR1: u32 = 0xe00f_ffe4;
 /// ENODEV, as the kernel numbers it.
 const NO_SUCH_DEVICE: i32 = 19;
 const FASTEST_KHZ: u32 = 50_000;
@@ -110,7 +110,13 @@ impl VirtualProbe {
         work(&mut board).map_err(|error| match error {
             BusError::Fault => DapError::FaultResponse.into(),
             // The board is not there any more, as if it had been unplugged with its probe.
-            BusError::Gone(error) => DebugProbeError::Usb(error).into(),
+            BusError::Gone(error) => DebugProbeError::Usb(match error.kind() {
+                io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::UnexpectedEof => io::Error::other("the emulator has ended"),
+                _ => error,
+            })
+            .into(),
         })
     }
 }
@@ -122,27 +128,24 @@ fn register(address: RegisterAddress) -> Register {
     }
 }
 
-/// What the values are turned into by a chip that is not the right one, or not sound.
-fn falsify(troubles: &[Trouble], first: Option<u32>, register: Register, values: &mut [u32]) {
-    let index_of = |address: u32| {
-        let offset = address.checked_sub(first?)?;
-        (offset % 4 == 0).then_some(offset as usize / 4)
+/// Changes what was read at `first` and behind it into what another chip, or a broken one, says.
+fn falsify(troubles: &[Trouble], first: u32, values: &mut [u32]) {
+    let mut change = |address: u32, work: &dyn Fn(u32) -> u32| {
+        let index = address.checked_sub(first).map(|offset| offset as usize / 4);
+        if let Some(value) = index.and_then(|index| values.get_mut(index)) {
+            *value = work(*value);
+        }
     };
     for trouble in troubles {
-        match trouble {
-            Trouble::WrongChip => {
-                if register == Register::Debug(0) {
-                    values.fill(OTHER_DPIDR);
-                } else if let Some(value) = index_of(CPUID).and_then(|at| values.get_mut(at)) {
-                    *value = CORTEX_M4;
-                }
+        match *trouble {
+            Trouble::OtherChip { core, rom_table_part } => {
+                let part = u32::from(rom_table_part);
+                change(CPUID, &|_| core);
+                change(PIDR0, &|_| part & 0xff);
+                change(PIDR1, &|maker| maker & 0xf0 | part >> 8);
             }
-            Trouble::BadBit { word } => {
-                if let Some(value) = index_of(*word).and_then(|at| values.get_mut(at)) {
-                    *value ^= 1;
-                }
-            }
-            _ => {}
+            Trouble::BadBit { word } => change(word, &|value| value ^ 1),
+            Trouble::Unplugged { .. } | Trouble::PowerLost { .. } | Trouble::Slow(_) => {}
         }
     }
 }
@@ -164,7 +167,9 @@ impl RawDapAccess for VirtualProbe {
         self.operate(|Board { machine, dap, troubles, .. }| {
             let first = dap.address_of(register);
             dap.read(machine, DPIDR, register, values)?;
-            falsify(troubles, first, register, values);
+            if let Some(first) = first {
+                falsify(troubles, first, values);
+            }
             Ok(())
         })
     }
