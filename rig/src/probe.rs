@@ -137,7 +137,8 @@ fn lister() -> Lister {
 pub struct Debugger {
     board: String,
     wiring: Wiring,
-    session: Session,
+    /// `None` only if opening it again has failed.
+    session: Option<Session>,
     release: Release,
     identity: Identity,
 }
@@ -156,7 +157,7 @@ impl Debugger {
     /// [`ProbeError`]; nothing was written to the chip's memory.
     pub fn attach(board: &str, wiring: &Wiring) -> Result<Self, ProbeError> {
         let release = Release::default();
-        let session = open(board, wiring, None, &release)?;
+        let session = Some(open(board, wiring, None, &release)?);
         let identity = Identity { debug_port: 0, core: 0, rom_table_part: 0 };
         let (board, wiring) = (board.to_owned(), wiring.clone());
         let mut debugger = Self { board, wiring, session, release, identity };
@@ -194,11 +195,11 @@ impl Debugger {
         }
         self.reset_and_halt()?;
         for (address, bytes) in &image.segments {
-            self.with_core(Stage::Load, |core| Ok(core.write((*address).into(), bytes)?))?;
+            self.with_core(Stage::Load, |core| core.write((*address).into(), bytes))?;
         }
         for (address, bytes) in &image.segments {
             let mut found = vec![0; bytes.len()];
-            self.with_core(Stage::Verify, |core| Ok(core.read((*address).into(), &mut found)?))?;
+            self.with_core(Stage::Verify, |core| core.read((*address).into(), &mut found))?;
             if let Some(at) = bytes.iter().zip(&found).position(|(wrote, read)| wrote != read) {
                 let address = Some(address.wrapping_add(at as u32));
                 return Err(self.failed(Stage::Verify, What::Different { address }));
@@ -262,7 +263,7 @@ impl Debugger {
         let (mut done, total) = (0, bytes.len() as u64);
         for chunk in bytes.chunks_mut(READ_STEP) {
             let address = u64::from(range.start) + done;
-            self.with_core(Stage::Read, |core| Ok(core.read(address, chunk)?))?;
+            self.with_core(Stage::Read, |core| core.read(address, chunk))?;
             done += chunk.len() as u64;
             progress(Progress { stage: Stage::Read, done, total });
         }
@@ -278,11 +279,10 @@ impl Debugger {
     }
 
     fn identify(&mut self) -> Result<(), ProbeError> {
-        let debug_port = self
-            .session
-            .get_arm_interface()
-            .and_then(|port| port.read_raw_dp_register(DpAddress::Default, DPIDR::ADDRESS))
-            .map_err(|error| self.explain(Stage::Identify, &error))?;
+        let debug_port = self.with_session(Stage::Identify, |session| {
+            let port = session.get_arm_interface()?;
+            port.read_raw_dp_register(DpAddress::Default, DPIDR::ADDRESS)
+        })?;
         let (core, part) = self.with_core(Stage::Identify, |core| {
             let mut part = [0; 2];
             core.read_32(ROM_TABLE_PIDR0, &mut part)?;
@@ -316,7 +316,9 @@ impl Debugger {
 
     /// Opens another session, with this algorithm; the core stays halted in between.
     fn reopen(&mut self, algorithm: Option<&Algorithm>) -> Result<(), ProbeError> {
-        self.session = open(&self.board, &self.wiring, algorithm, &self.release)?;
+        // A probe can be opened once only.
+        self.session = None;
+        self.session = Some(open(&self.board, &self.wiring, algorithm, &self.release)?);
         Ok(())
     }
 
@@ -325,8 +327,18 @@ impl Debugger {
         stage: Stage,
         work: impl FnOnce(&mut Core<'_>) -> Result<T, probe_rs::Error>,
     ) -> Result<T, ProbeError> {
-        let done = self.session.core(0).and_then(|mut core| work(&mut core));
-        done.map_err(|error| self.explain(stage, &error))
+        self.with_session(stage, |session| work(&mut session.core(0)?))
+    }
+
+    fn with_session<T, E: Error + 'static>(
+        &mut self,
+        stage: Stage,
+        work: impl FnOnce(&mut Session) -> Result<T, E>,
+    ) -> Result<T, ProbeError> {
+        match &mut self.session {
+            Some(session) => work(session).map_err(|error| self.explain(stage, &error)),
+            None => Err(self.failed(stage, What::ProbeGone("it was closed".to_owned()))),
+        }
     }
 
     fn failed(&self, stage: Stage, what: What) -> ProbeError {
@@ -337,15 +349,19 @@ impl Debugger {
     /// fault, the core is asked for its identification once more.
     fn explain(&mut self, stage: Stage, error: &(dyn Error + 'static)) -> ProbeError {
         let what = error::judge(error).unwrap_or_else(|| {
-            let again = self.session.core(0).and_then(|mut core| Ok(core.read_word_32(CPUID)?));
-            match again {
-                Ok(_) => What::Failed(error::too_long(error)),
-                Err(error) => error::judge(&error)
-                    .unwrap_or_else(|| What::NoAnswer("it answers nothing in time".to_owned())),
+            let core = self.session.as_mut().map(|session| session.core(0));
+            match core.map(|core| core.and_then(|mut core| core.read_word_32(CPUID))) {
+                Some(Ok(_)) => What::Failed(error::too_long(error)),
+                Some(Err(error)) => error::judge(&error).unwrap_or_else(no_answer_in_time),
+                None => no_answer_in_time(),
             }
         });
         self.failed(stage, what)
     }
+}
+
+fn no_answer_in_time() -> What {
+    What::NoAnswer("it answers nothing in time".to_owned())
 }
 
 /// Opens the probe and connects to the chip.
@@ -357,8 +373,7 @@ fn open(
 ) -> Result<Session, ProbeError> {
     let failed = |what| ProbeError { board: board.to_owned(), stage: Stage::Attach, what };
     let explain = |error: &(dyn Error + 'static)| {
-        let timed_out = || What::NoAnswer("it answers nothing in time".to_owned());
-        failed(error::judge(error).unwrap_or_else(timed_out))
+        failed(error::judge(error).unwrap_or_else(no_answer_in_time))
     };
     let info = find(&wiring.probe).map_err(failed)?;
     let mut probe = info.open().map_err(|error| explain(&error))?;

@@ -382,8 +382,11 @@ fn a_probe_is_named_by_its_serial_number_or_refused() {
     let bench = Bench::new();
     let full = bench.wiring();
     let serial = full.probe.rsplit(':').next().unwrap().to_owned();
-    Debugger::attach("left", &Wiring { probe: serial, ..full.clone() }).unwrap();
-    let mut shown = Vec::new();
+    let first = Debugger::attach("left", &Wiring { probe: serial, ..full.clone() }).unwrap();
+    let second = bench.attach().unwrap_err();
+    assert_eq!(second.class(), Class::Infrastructure);
+    let mut shown = vec![bench.shown(&second)];
+    drop(first);
     for probe in ["1209:0001:nobody", "nobody", "not:a:probe", ""] {
         let wiring = Wiring { probe: probe.to_owned(), ..full.clone() };
         let error = Debugger::attach("left", &wiring).unwrap_err();

@@ -82,6 +82,8 @@ struct Board {
     dap: Dap,
     troubles: Vec<Trouble>,
     operations: u32,
+    /// Whether somebody has the probe open.
+    in_use: bool,
 }
 
 impl Board {
@@ -159,7 +161,8 @@ impl EmulatedBoard {
                 Err(error) => return Err(error),
             }
         };
-        let board = Board { machine, dap: Dap::new(), troubles: Vec::new(), operations: 0 };
+        let (dap, troubles) = (Dap::new(), Vec::new());
+        let board = Board { machine, dap, troubles, operations: 0, in_use: false };
         let board = Arc::new(Mutex::new(board));
         boards().insert(serial.to_owned(), Arc::clone(&board));
         Ok(Self { serial: serial.to_owned(), board })

@@ -38,30 +38,37 @@ impl Debugger {
     ) -> Result<Flashed, ProbeError> {
         self.refuse(algorithm, image)?;
         self.prepare_flash(algorithm)?;
-        let mut loader = self.session.target().flash_loader();
-        for (address, bytes) in &image.segments {
-            loader
-                .add_data((*address).into(), bytes)
-                .map_err(|error| self.explain(Stage::Compare, &error))?;
+        let loader = self.with_session(Stage::Compare, |session| {
+            let mut loader = session.target().flash_loader();
+            for (address, bytes) in &image.segments {
+                loader.add_data((*address).into(), bytes)?;
+            }
+            Ok::<_, FlashError>(loader)
+        })?;
+        let mut meter = Meter::new(Stage::Compare, progress);
+        let mut watch = FlashProgress::new(|event| meter.note(event));
+        let equal = self.with_session(Stage::Compare, |session| {
+            match loader.verify(session, &mut watch) {
+                Ok(()) => Ok(true),
+                Err(FlashError::Verify) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })?;
+        drop(watch);
+        if equal {
+            return Ok(Flashed::AlreadyThere);
         }
-        let mut meter = Meter { stage: Stage::Compare, done: 0, total: 0 };
-        let mut watch = |event: ProgressEvent| meter.note(event, progress);
-        match loader.verify(&mut self.session, &mut FlashProgress::new(&mut watch)) {
-            Ok(()) => return Ok(Flashed::AlreadyThere),
-            Err(FlashError::Verify) => {}
-            Err(error) => return Err(self.explain(Stage::Compare, &error)),
-        }
-        meter.stage = Stage::Erase;
-        let mut watch = |event: ProgressEvent| meter.note(event, progress);
-        let mut options = DownloadOptions::new();
-        options.progress = FlashProgress::new(&mut watch);
-        options.keep_unwritten_bytes = true;
-        options.verify = true;
-        let done = loader.commit(&mut self.session, options);
-        match done {
-            Ok(()) => Ok(Flashed::Written { bytes: image.bytes() }),
-            Err(error) => Err(self.explain(meter.stage, &error)),
-        }
+        let mut meter = Meter::new(Stage::Erase, progress);
+        let done = self.with_session(Stage::Erase, |session| {
+            let mut options = DownloadOptions::new();
+            options.progress = FlashProgress::new(|event| meter.note(event));
+            options.keep_unwritten_bytes = true;
+            options.verify = true;
+            loader.commit(session, options)
+        });
+        let stage = meter.stage;
+        done.map_err(|error| ProbeError { stage, ..error })?;
+        Ok(Flashed::Written { bytes: image.bytes() })
     }
 
     /// Has the algorithm set up the flash controller, so that the flash can be read in memory.
@@ -70,12 +77,12 @@ impl Debugger {
     /// [`ProbeError`] if the algorithm gives up or the probe fails.
     pub fn prepare_flash(&mut self, algorithm: &Algorithm) -> Result<(), ProbeError> {
         self.reopen(Some(algorithm))?;
-        let prepare = Flasher::new(self.session.target(), 0, &algorithm.raw(self.wiring.chip))
+        let raw = algorithm.raw(self.wiring.chip);
+        self.with_session(Stage::Compare, |session| {
+            let mut flasher = Flasher::new(session.target(), 0, &raw)?;
             // Nothing but `Init` and `UnInit`, which leave the controller so that memory reads work.
-            .and_then(|mut flasher| {
-                flasher.run_verify(&mut self.session, &mut FlashProgress::empty(), |_, _| Ok(()))
-            });
-        prepare.map_err(|error| self.explain(Stage::Compare, &error))
+            flasher.run_verify(session, &mut FlashProgress::empty(), |_, _| Ok(()))
+        })
     }
 
     /// What must not be written is refused before the first access. The algorithm for the RTL8195A
@@ -103,35 +110,48 @@ impl Debugger {
 }
 
 /// Turns probe-rs' events into progress, and remembers the step for messages.
-struct Meter {
+struct Meter<'p> {
+    progress: &'p mut dyn FnMut(Progress),
+    /// The step, and whether it is one of comparing before anything was written.
     stage: Stage,
+    comparing: bool,
     done: u64,
-    total: u64,
+    /// Bytes of each step to come.
+    totals: Vec<(Stage, u64)>,
 }
 
-impl Meter {
-    fn note(&mut self, event: ProgressEvent, progress: &mut dyn FnMut(Progress)) {
+impl<'p> Meter<'p> {
+    fn new(stage: Stage, progress: &'p mut dyn FnMut(Progress)) -> Self {
+        let comparing = stage == Stage::Compare;
+        Self { progress, stage, comparing, done: 0, totals: Vec::new() }
+    }
+
+    fn note(&mut self, event: ProgressEvent) {
         match event {
-            ProgressEvent::AddProgressBar { operation, total: Some(total) } => {
-                if self.stage == Stage::Compare || matches!(operation, ProgressOperation::Program) {
-                    self.total = total;
-                }
+            ProgressEvent::AddProgressBar { operation, total } => {
+                self.totals.push((self.stage_of(operation), total.unwrap_or_default()));
             }
             ProgressEvent::Started(operation) => {
-                self.done = 0;
-                self.stage = match operation {
-                    ProgressOperation::Fill => Stage::Compare,
-                    ProgressOperation::Erase => Stage::Erase,
-                    ProgressOperation::Program => Stage::Program,
-                    ProgressOperation::Verify if self.stage == Stage::Compare => Stage::Compare,
-                    ProgressOperation::Verify => Stage::Verify,
-                };
+                (self.stage, self.done) = (self.stage_of(operation), 0);
             }
             ProgressEvent::Progress { size, .. } => {
                 self.done += size;
-                progress(Progress { stage: self.stage, done: self.done, total: self.total });
+                let total = self.totals.iter().find(|(stage, _)| *stage == self.stage);
+                let total = total.map_or(self.done, |(_, total)| *total);
+                (self.progress)(Progress { stage: self.stage, done: self.done, total });
             }
             _ => {}
+        }
+    }
+
+    fn stage_of(&self, operation: ProgressOperation) -> Stage {
+        match operation {
+            ProgressOperation::Verify if self.comparing => Stage::Compare,
+            ProgressOperation::Verify => Stage::Verify,
+            // Reads what is kept of sectors that are only partly written.
+            ProgressOperation::Fill => Stage::Compare,
+            ProgressOperation::Erase => Stage::Erase,
+            ProgressOperation::Program => Stage::Program,
         }
     }
 }

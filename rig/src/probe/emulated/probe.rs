@@ -41,14 +41,21 @@ impl fmt::Display for Factory {
 
 impl ProbeFactory for Factory {
     fn open(&self, selector: &DebugProbeSelector) -> Result<Box<dyn DebugProbe>, DebugProbeError> {
-        let none = DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound);
+        let failed = DebugProbeError::ProbeCouldNotBeCreated;
         let serial = selector.serial_number.as_deref().unwrap_or_default();
         if (selector.vendor_id, selector.product_id) != (VENDOR, PRODUCT) {
-            return Err(none);
+            return Err(failed(ProbeCreationError::NotFound));
         }
-        let board = boards().get(serial).cloned().ok_or(none)?;
-        if lock(&board).unplugged() {
-            return Err(DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound));
+        let board = boards().get(serial).cloned();
+        let board = board.ok_or_else(|| failed(ProbeCreationError::NotFound))?;
+        {
+            let mut board = lock(&board);
+            if board.unplugged() {
+                return Err(failed(ProbeCreationError::NotFound));
+            }
+            if std::mem::replace(&mut board.in_use, true) {
+                return Err(failed(ProbeCreationError::CouldNotOpen));
+            }
         }
         Ok(Box::new(VirtualProbe { board, speed_khz: 1000 }))
     }
@@ -86,6 +93,12 @@ impl ProbeLister for OnlyEmulated {
 struct VirtualProbe {
     board: Shared,
     speed_khz: u32,
+}
+
+impl Drop for VirtualProbe {
+    fn drop(&mut self) {
+        lock(&self.board).in_use = false;
+    }
 }
 
 impl VirtualProbe {
