@@ -399,6 +399,22 @@ fn a_probe_is_named_by_its_serial_number_or_refused() {
     compare("probe-names", shown.join("\n"), &[]);
 }
 
+/// What the watchdog does is the chip's; here is shown that the rig is connected again afterwards.
+#[test]
+fn after_a_full_reset_there_is_a_new_connection_and_the_core_is_halted() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    bench.board().trouble(RTL8195A);
+    let wiring = Wiring { chip: Chip::Rtl8195a, ..bench.wiring() };
+    let mut debugger = Debugger::attach("left", &wiring).unwrap();
+    debugger.reset(Reset::Full).unwrap();
+    const DHCSR: u32 = 0xe000_edf0;
+    let state = debugger.read(DHCSR..DHCSR + 4, &mut |_| {}).unwrap();
+    assert_eq!(state[2] & 2, 2, "halted: {state:x?}");
+}
+
 #[test]
 fn a_slow_probe_is_slow_and_nothing_else() {
     if !can_run(Kind::Qemu) {

@@ -159,3 +159,6 @@ fn slow_down(memory: &mut dyn ArmMemoryInterface) -> Result<(), ArmError> {
     }
     Err(ArmError::Timeout)
 }
+
+#[cfg(test)]
+mod tests;
