@@ -8,6 +8,8 @@
 //!
 //! * [`firmware`] makes the images, [`boot_image`] wraps them for a flash chip, [`board`] brings
 //!   them to life, [`link`] speaks with them.
+//! * [`firmware`] makes the images, [`board`] brings them to life, [`link`] speaks with them.
+//! * [`probe`] is the way from a debug probe to a running image.
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.

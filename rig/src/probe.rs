@@ -33,6 +33,7 @@ use probe_rs::architecture::arm::dp::{DPIDR, DpAddress, DpRegister};
 use probe_rs::probe::list::{Accessibility, Lister};
 use probe_rs::probe::{DebugProbeInfo, DebugProbeSelector, WireProtocol};
 use probe_rs::{Core, MemoryInterface, Permissions, RegisterId, Session};
+use reports::transcript::printable;
 use sequence::{Release, WATCHDOG, WATCHDOG_OFF, WATCHDOG_RESET};
 use std::error::Error;
 use std::fmt;
@@ -110,22 +111,25 @@ const READ_STEP: usize = 4096;
 /// The probes that are attached, in no particular order. None on a machine without USB.
 #[must_use]
 pub fn discover() -> Vec<AttachedProbe> {
-    let found = lister().list_all_with_access();
+    let found = lister(Path::new(SERIAL_PORTS)).list_all_with_access();
     found
         .into_iter()
         .map(|item| AttachedProbe {
             vendor: item.info.vendor_id,
             product: item.info.product_id,
-            serial: item.info.serial_number,
-            name: item.info.identifier,
+            serial: item.info.serial_number.map(|serial| printable(serial.as_bytes())),
+            name: printable(item.info.identifier.as_bytes()),
             accessible: item.accessibility == Accessibility::Accessible,
         })
         .collect()
 }
 
+/// Where the system lists its serial ports.
+const SERIAL_PORTS: &str = "/sys/class/tty";
+
 /// Asking for probes looks at serial ports, too, and that panics where the system knows of none.
-fn lister() -> Lister {
-    if Path::new("/sys/class/tty").is_dir() {
+fn lister(serial_ports: &Path) -> Lister {
+    if serial_ports.is_dir() {
         Lister::new()
     } else {
         Lister::with_lister(Box::new(emulated::OnlyEmulated))
@@ -285,10 +289,13 @@ impl Debugger {
         })?;
         let (core, part) = self.with_core(Stage::Identify, |core| {
             let mut part = [0; 2];
-            core.read_32(ROM_TABLE_PIDR0, &mut part)?;
-            Ok((core.read_word_32(CPUID)?, part))
+            let cpuid = core.read_word_32(CPUID)?;
+            // A chip may have its table elsewhere, or none. A probe that fails here will fail again.
+            let _ = core.read_32(ROM_TABLE_PIDR0, &mut part);
+            Ok((cpuid, part))
         })?;
-        let rom_table_part = (part[0] & 0xff | (part[1] & 0xf) << 8) as u16;
+        let [low, high] = part;
+        let rom_table_part = (low & 0xff | (high & 0xf) << 8) as u16;
         self.identity = Identity { debug_port, core, rom_table_part };
         let (expected, found) = (self.wiring.chip, self.identity);
         if expected.is(&found) {
@@ -387,7 +394,7 @@ fn open(
 
 /// The attached probe of this name. A serial number may hold colons, so it is looked for first.
 fn find(name: &str) -> Result<DebugProbeInfo, What> {
-    let mut found = lister().list_all_with_access();
+    let mut found = lister(Path::new(SERIAL_PORTS)).list_all_with_access();
     let selector: Result<DebugProbeSelector, _> = name.parse();
     let at = found
         .iter()
@@ -403,5 +410,15 @@ fn find(name: &str) -> Result<DebugProbeInfo, What> {
             Err(What::ProbeName(name.to_owned()))
         }
         None => Err(What::NoProbe(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_knows_no_ports_has_no_probes() {
+        assert_eq!(lister(Path::new("/nothing/here")).list_all(), []);
     }
 }

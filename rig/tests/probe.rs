@@ -108,7 +108,10 @@ fn small(address: u32) -> FlashImage {
 
 /// Which image the DUT at the other end of this line says it is.
 fn hello(line: UnixStream) -> String {
-    let mut link = Link::new(Port::Socket(line), Interrupt::default());
+    identity(&mut Link::new(Port::Socket(line), Interrupt::default()))
+}
+
+fn identity(link: &mut Link) -> String {
     link.renew_token();
     link.send(&wire::Command::Identify).unwrap();
     loop {
@@ -133,6 +136,25 @@ fn a_real_build_is_loaded_and_says_hello() {
     let serial = probe.rsplit(':').next().unwrap();
     let found = discover();
     assert!(found.iter().any(|found| found.serial.as_deref() == Some(serial)), "{found:?}");
+}
+
+#[test]
+fn a_running_dut_is_started_anew_through_its_probe() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let image = image(Kind::Qemu, BUILD);
+    let limit = Kind::Qemu.limits().boot;
+    let mut dut = Dut::start(Kind::Qemu, &image, limit, &Interrupt::default()).unwrap();
+    let wiring = qemu::wiring(dut.process().emulated().unwrap());
+    let mut debugger = Debugger::attach("qemu", &wiring).unwrap();
+    // Halted: it does not answer.
+    dut.link.renew_token();
+    dut.link.send(&wire::Command::Identify).unwrap();
+    assert!(dut.link.next(Deadline::after(Duration::from_millis(200))).is_err());
+    debugger.start_from_ram(&image.path).unwrap();
+    debugger.detach();
+    assert_eq!(identity(&mut dut.link), image.id);
 }
 
 #[test]
