@@ -1,5 +1,5 @@
 //! The path from a probe to a running image, on the emulated board: by the code that drives a real
-//! probe, with the trouble that a real one makes.
+//! probe.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,120 +8,19 @@
     reason = "helpers of tests are test code"
 )]
 
+#[path = "common/bench.rs"]
+mod bench;
 mod common;
 
+use bench::{AT, BUILD, Bench, CORTEX_M4, RTL8195A, algorithm, hello, identity, large, small};
 use common::{can_run, compare, image};
-use object::{Object, ObjectSection, ObjectSymbol};
-use rig::board::{Dut, Kind, Process, qemu};
+use rig::board::{Dut, Kind, qemu};
 use rig::deadline::{Deadline, Interrupt};
-use rig::firmware::{Builder, Chip};
-use rig::link::{Incoming, Link, Port};
+use rig::firmware::Chip;
 use rig::probe::emulated::{EmulatedBoard, Trouble};
-use rig::probe::{
-    Algorithm, Class, Debugger, FlashImage, Flashed, ProbeError, Progress, Reset, Stage, Wiring,
-    discover,
-};
-use rig::project::Project;
+use rig::probe::{Class, Debugger, FlashImage, Flashed, Progress, Reset, Stage, Wiring, discover};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
-
-const BUILD: &str = "mbedtls-2.4.0/rsa-16384";
-
-/// In the emulated board's flash, behind what a build needs.
-const AT: u32 = 0x10_0000;
-
-/// An RTL8195A, as far as it is known; and a Cortex-M4.
-const RTL8195A: Trouble = Trouble::OtherChip { core: 0x412f_c231, rom_table_part: 0x4c3 };
-const CORTEX_M4: Trouble = Trouble::OtherChip { core: 0x410f_c241, rom_table_part: 0x4c4 };
-
-/// A board with an empty memory.
-struct Bench {
-    process: Process,
-    line: UnixStream,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let (process, line) = qemu::power_up(Path::new("bench")).unwrap();
-        Self { process, line }
-    }
-
-    fn board(&self) -> &EmulatedBoard {
-        self.process.emulated().unwrap()
-    }
-
-    fn wiring(&self) -> Wiring {
-        qemu::wiring(self.board())
-    }
-
-    fn attach(&self) -> Result<Debugger, ProbeError> {
-        Debugger::attach("left", &self.wiring())
-    }
-
-    fn flash(&self, image: &FlashImage) -> Result<Flashed, ProbeError> {
-        self.attach()?.flash(&algorithm(Chip::Mps2An385), image, &mut |_| {})
-    }
-
-    /// Flashes, and wishes the trouble on the board once this step has come so far.
-    fn flash_with(&self, trouble: Trouble, at: Stage) -> ProbeError {
-        let mut wished = false;
-        let mut progress = |step: Progress| {
-            if step.stage == at && step.done > step.total / 4 && !wished {
-                wished = true;
-                self.board().trouble(trouble);
-            }
-        };
-        let mut debugger = self.attach().unwrap();
-        let error = debugger.flash(&algorithm(Chip::Mps2An385), &large(), &mut progress);
-        error.unwrap_err()
-    }
-
-    /// The error as people read it, without the number of this board's probe.
-    fn shown(&self, error: &ProbeError) -> String {
-        let serial = self.board().probe();
-        error.to_string().replace(serial.rsplit(':').next().unwrap(), "[serial]")
-    }
-}
-
-fn algorithm_file(chip: Chip) -> std::path::PathBuf {
-    let project = Project::find().unwrap();
-    let builder = Builder::new(project.root(), &project.cache());
-    builder.flash_algorithm(chip, &mut |_| {}).unwrap()
-}
-
-fn algorithm(chip: Chip) -> Algorithm {
-    Algorithm::from_elf(&algorithm_file(chip)).unwrap()
-}
-
-/// 300 KB that are not like each other.
-fn large() -> FlashImage {
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut bytes = vec![0; 300 * 1024];
-    random.fill(&mut bytes);
-    FlashImage { segments: vec![(AT, bytes)] }
-}
-
-fn small(address: u32) -> FlashImage {
-    FlashImage { segments: vec![(address, vec![0x5a; 5000])] }
-}
-
-/// Which image the DUT at the other end of this line says it is.
-fn hello(line: UnixStream) -> String {
-    identity(&mut Link::new(Port::Socket(line), Interrupt::default()))
-}
-
-fn identity(link: &mut Link) -> String {
-    link.renew_token();
-    link.send(&wire::Command::Identify).unwrap();
-    loop {
-        if let Incoming::Identity(identity) =
-            link.next(Deadline::after(Duration::from_secs(20))).unwrap()
-        {
-            return identity.image;
-        }
-    }
-}
 
 #[test]
 fn a_real_build_is_loaded_and_says_hello() {
@@ -279,124 +178,6 @@ fn what_must_not_be_written_is_refused() {
 }
 
 #[test]
-fn a_write_that_reads_back_wrong_is_found() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    bench.board().trouble(Trouble::BadBit { word: AT + 0x1234 });
-    let error = bench.flash(&large()).unwrap_err();
-    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Verify));
-    let mut shown = vec![bench.shown(&error)];
-    bench.board().mend().unwrap();
-    bench.board().trouble(Trouble::BadBit { word: 0x440 });
-    let build = image(Kind::Qemu, BUILD);
-    let error = bench.attach().unwrap().start_from_ram(&build.path).unwrap_err();
-    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Verify));
-    shown.push(bench.shown(&error));
-    compare("probe-reads-back-wrong", shown.join("\n"), &[]);
-}
-
-#[test]
-fn a_probe_pulled_out_in_mid_flash_is_named_and_the_next_run_repairs() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    let mut shown = Vec::new();
-    for stage in [Stage::Erase, Stage::Program, Stage::Verify] {
-        let error = bench.flash_with(Trouble::Unplugged { after: 10 }, stage);
-        assert_eq!((error.class(), error.stage), (Class::Infrastructure, stage));
-        shown.push(bench.shown(&error));
-        let serial = bench.board().probe();
-        let listed = discover().into_iter().filter_map(|found| found.serial);
-        assert!(!listed.into_iter().any(|found| serial.ends_with(&found)));
-        let error = bench.attach().unwrap_err();
-        assert_eq!(error.class(), Class::Setup);
-        shown.push(bench.shown(&error));
-        bench.board().mend().unwrap();
-        // As it was when the probe was pulled out in the last step: whole.
-        let repaired = bench.flash(&large()).unwrap();
-        if stage != Stage::Verify {
-            assert_eq!(repaired, Flashed::Written { bytes: large().bytes() });
-        }
-        assert_eq!(bench.flash(&large()).unwrap(), Flashed::AlreadyThere);
-        bench.flash(&small(AT)).unwrap();
-    }
-    compare("probe-unplugged", shown.join("\n"), &[]);
-}
-
-#[test]
-fn a_board_that_loses_power_or_its_emulator_is_told_from_one_that_fails() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    let error = bench.flash_with(Trouble::PowerLost { after: 10 }, Stage::Program);
-    assert_eq!((error.class(), error.stage), (Class::Infrastructure, Stage::Program));
-    let mut shown = vec![bench.shown(&error)];
-    bench.board().mend().unwrap();
-    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
-    let mut debugger = bench.attach().unwrap();
-    common::signal(bench.process.id(), rustix::process::Signal::KILL);
-    let error = debugger.reset(Reset::Core).unwrap_err();
-    assert_eq!((error.class(), error.stage), (Class::Infrastructure, Stage::Reset));
-    shown.push(bench.shown(&error));
-    compare("probe-power", shown.join("\n"), &[]);
-}
-
-#[test]
-fn a_flash_algorithm_that_hangs_is_the_boards_matter() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    // The routine's second instruction becomes a branch to itself.
-    let path = algorithm_file(Chip::Mps2An385);
-    let mut bytes = std::fs::read(path).unwrap();
-    let at = {
-        let file = object::File::parse(&*bytes).unwrap();
-        let routine = file.symbols().find(|symbol| symbol.name() == Ok("EraseSector")).unwrap();
-        let section = file.section_by_name("PrgCode").unwrap().file_range().unwrap().0;
-        (section + (routine.address() & !1)) as usize + 2
-    };
-    bytes[at..at + 2].copy_from_slice(&[0xfe, 0xe7]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("hangs.elf");
-    std::fs::write(&file, bytes).unwrap();
-    let hangs = Algorithm::from_elf(&file).unwrap();
-    let error = bench.attach().unwrap().flash(&hangs, &small(AT), &mut |_| {}).unwrap_err();
-    assert_eq!((error.class(), error.stage), (Class::Target, Stage::Erase));
-    compare("probe-hangs", bench.shown(&error), &[]);
-    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
-}
-
-#[test]
-fn a_core_that_locks_up_does_not_take_the_emulator_with_it() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    // Nothing there; then a program whose first instruction is undefined and that has no handlers.
-    let mut program = vec![0xff; 0x104];
-    program[..8].copy_from_slice(&[0, 0, 0x10, 0x20, 0x01, 0x01, 0, 0]);
-    program[0x100..0x102].copy_from_slice(&[0x00, 0xde]);
-    for content in [None, Some(FlashImage { segments: vec![(0, program)] })] {
-        if let Some(image) = content {
-            bench.flash(&image).unwrap();
-        }
-        let mut debugger = bench.attach().unwrap();
-        debugger.start_from_flash().unwrap();
-        debugger.detach();
-    }
-    let build = image(Kind::Qemu, BUILD);
-    let mut debugger = bench.attach().unwrap();
-    debugger.start_from_ram(&build.path).unwrap();
-    debugger.detach();
-    assert_eq!(hello(bench.line), build.id);
-}
-
-#[test]
 fn a_probe_is_named_by_its_serial_number_or_refused() {
     if !can_run(Kind::Qemu) {
         return;
@@ -435,16 +216,6 @@ fn after_a_full_reset_there_is_a_new_connection_and_the_core_is_halted() {
     const DHCSR: u32 = 0xe000_edf0;
     let state = debugger.read(DHCSR..DHCSR + 4, &mut |_| {}).unwrap();
     assert_eq!(state[2] & 2, 2, "halted: {state:x?}");
-}
-
-#[test]
-fn a_slow_probe_is_slow_and_nothing_else() {
-    if !can_run(Kind::Qemu) {
-        return;
-    }
-    let bench = Bench::new();
-    bench.board().trouble(Trouble::Slow(Duration::from_millis(1)));
-    assert_eq!(bench.flash(&small(AT)).unwrap(), Flashed::Written { bytes: 5000 });
 }
 
 /// An emulator that is not the rig's: ended when the test is over.

@@ -80,7 +80,8 @@ pub fn power_up(title: &Path) -> Result<(Process, UnixStream), BoardError> {
     command
         .args(["-chardev", "stdio,id=uart,signal=off"])
         .arg("-name")
-        .arg(title)
+        // A comma would begin the next option.
+        .arg(title.to_string_lossy().replace(',', ",,"))
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(output))
         // Ctrl-C is for the rig, which then ends its boards in good order.

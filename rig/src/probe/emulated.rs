@@ -20,6 +20,7 @@ mod machine;
 mod map;
 mod probe;
 mod qtest;
+mod registers;
 
 pub(super) use map::ROM_TABLE_PART;
 pub(super) use probe::OnlyEmulated;

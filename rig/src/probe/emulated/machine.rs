@@ -13,45 +13,10 @@
 use super::gdb::{Gdb, XPSR};
 use super::map::{ROM_TABLE, answers, executable, is_memory, rom_table};
 use super::qtest::{Qtest, Width};
+use super::registers::*;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-
-/// Where a register of the system control space is, by its name in the ARMv7-M manual.
-mod address {
-    pub const FP_CTRL: u32 = 0xe000_2000;
-    pub const FP_COMP0: u32 = 0xe000_2008;
-    pub const VTOR: u32 = 0xe000_ed08;
-    pub const AIRCR: u32 = 0xe000_ed0c;
-    pub const DFSR: u32 = 0xe000_ed30;
-    pub const DHCSR: u32 = 0xe000_edf0;
-    pub const DCRSR: u32 = 0xe000_edf4;
-    pub const DCRDR: u32 = 0xe000_edf8;
-    pub const DEMCR: u32 = 0xe000_edfc;
-}
-
-const C_DEBUGEN: u32 = 1 << 0;
-const C_HALT: u32 = 1 << 1;
-const C_STEP: u32 = 1 << 2;
-const C_MASKINTS: u32 = 1 << 3;
-const S_REGRDY: u32 = 1 << 16;
-const S_HALT: u32 = 1 << 17;
-const S_LOCKUP: u32 = 1 << 19;
-const S_RESET_ST: u32 = 1 << 25;
-/// A write to DHCSR counts only with this in its upper half.
-const DHCSR_KEY: u32 = 0xa05f;
-
-const DFSR_HALTED: u32 = 1 << 0;
-const DFSR_BKPT: u32 = 1 << 1;
-const DFSR_VCATCH: u32 = 1 << 3;
-
-const VC_CORERESET: u32 = 1 << 0;
-
-const AIRCR_KEY: u32 = 0x05fa;
-const SYSRESETREQ: u32 = 1 << 2;
-
-/// Comparators of the breakpoint unit; a Cortex-M3 has six.
-const COMPARATORS: usize = 6;
 
 /// At the end of the big memory, which no image here uses: what runs when the core would lock up,
 /// see [`Machine::guard`], and where single instructions are executed.
