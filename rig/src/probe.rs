@@ -33,7 +33,7 @@ pub use image::{FlashImage, ImageError};
 use crate::deadline::Deadline;
 use connect::{no_answer_in_time, open};
 use probe_rs::architecture::arm::dp::{DPIDR, DpAddress, DpRegister};
-use probe_rs::{Core, MemoryInterface, RegisterId, Session};
+use probe_rs::{Core, MemoryInterface, RegisterId, Session, VectorCatchCondition};
 use sequence::{Release, WATCHDOG, WATCHDOG_OFF, WATCHDOG_RESET};
 use std::error::Error;
 use std::fmt;
@@ -181,7 +181,11 @@ impl Debugger {
     /// # Errors
     /// [`ProbeError`] names the step.
     pub fn start_from_flash(&mut self) -> Result<(), ProbeError> {
-        self.with_core(Stage::Start, |core| core.reset())
+        self.with_core(Stage::Start, |core| {
+            // May be left from somebody who was ended between a catch and its reset.
+            core.disable_vector_catch(VectorCatchCondition::CoreReset)?;
+            core.reset()
+        })
     }
 
     /// Resets the chip; the core is halted before its first instruction. After a full reset of an
