@@ -20,6 +20,15 @@ use suites::profile::ClientProfile;
 use suites::stream::{Rest, Stream};
 use wire::tls::{AlertDescription, CipherSuite};
 
+/// The line of 2.4.0 that counts a lone marker as a suite.
+const ONE_SUITE: &str = "got 1 ciphersuites";
+/// The DUT's own last line, with the error's name.
+const FAILED: &str = "handshake failed: ";
+
+/// Parts of those lines of a device's log that some rule looks for. A log of these lines alone
+/// leads to the same diagnosis as the whole.
+pub const LOG_QUOTES: [&str; 2] = [ONE_SUITE, FAILED];
+
 /// What is known of the cell apart from its transcript.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -278,7 +287,7 @@ impl Case<'_> {
     /// The error with the name that the client itself gives it, if its log says so.
     fn named_error(&self, error: &str) -> String {
         let named = self.transcript.seen().find_map(|seen| match seen {
-            Seen::Log(line) => line.text.strip_prefix("handshake failed: "),
+            Seen::Log(line) => line.text.strip_prefix(FAILED),
             _ => None,
         });
         named.filter(|named| named.starts_with(error)).unwrap_or(error).to_owned()

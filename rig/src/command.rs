@@ -8,6 +8,27 @@ use wire::message::{CellCommand, HostName, Mqtt, SuiteList};
 /// A host name that is in no broker's certificate.
 const WRONG_HOST: &str = "wrong.rig.test";
 
+/// Which lines of debug output the DUT sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLines {
+    /// All that the suite's log level lets through.
+    #[default]
+    All,
+    /// Errors, and the lines that a diagnosis quotes: what a slow line has time for. Outcome and
+    /// diagnosis are the same.
+    Quoted,
+}
+
+impl LogLines {
+    /// What a serial line of this rate has time for. A cell that connects carries 57 KB with the
+    /// whole log of level 4 and 4 KB with the quoted lines: 15 s and 1.1 s at 38400 baud, 0.6 s and
+    /// 0.04 s at a million.
+    #[must_use]
+    pub fn at_baud(baud: u32) -> Self {
+        if baud < 460_800 { Self::Quoted } else { Self::All }
+    }
+}
+
 /// What a command borrows from.
 pub struct Prepared<'a> {
     job: &'a Job,
@@ -16,6 +37,7 @@ pub struct Prepared<'a> {
     suites: Vec<u8>,
     client_id: String,
     topic: String,
+    log_only: String,
 }
 
 /// Collects what the DUT is told for this job.
@@ -37,6 +59,10 @@ pub fn prepare<'a>(job: &'a Job, broker: &'a Broker, seed: u64) -> Prepared<'a> 
             .collect(),
         client_id: format!("rig-{name:08x}"),
         topic: format!("rig/{name:08x}/echo"),
+        log_only: match job.log_lines {
+            LogLines::All => String::new(),
+            LogLines::Quoted => reports::diagnosis::LOG_QUOTES.join("\n"),
+        },
     }
 }
 
@@ -64,6 +90,7 @@ impl Prepared<'_> {
             },
             max_fragment_length: profile.max_fragment_length,
             log_level: self.job.log_level,
+            log_only: &self.log_only,
             mqtt: Mqtt {
                 client_id: &self.client_id,
                 topic: &self.topic,

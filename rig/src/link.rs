@@ -129,6 +129,7 @@ pub struct Link {
     taken: usize,
     token: Token,
     strays: u64,
+    carried: u64,
     interrupt: Interrupt,
 }
 
@@ -145,6 +146,7 @@ impl Link {
             taken: 0,
             token: Token::NONE,
             strays: 0,
+            carried: 0,
             interrupt,
         }
     }
@@ -161,6 +163,12 @@ impl Link {
         self.strays
     }
 
+    /// Bytes on the line so far, in both directions, whatever they meant.
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.carried
+    }
+
     /// Sends one command under the current token.
     ///
     /// # Errors
@@ -169,7 +177,9 @@ impl Link {
         let length = wire::encode(self.token, command, &mut self.scratch, &mut self.outgoing)
             .map_err(|_| LinkError::TooLong)?;
         let frame = self.outgoing.get(..length).ok_or(LinkError::TooLong)?;
-        self.port.write_all(frame).map_err(classify)
+        self.port.write_all(frame).map_err(classify)?;
+        self.carried += length as u64;
+        Ok(())
     }
 
     /// The next event of the current exchange, or noise.
@@ -223,6 +233,7 @@ impl Link {
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(length) => {
                     self.incoming.truncate(length);
+                    self.carried += length as u64;
                     self.taken = 0;
                     return Ok(());
                 }

@@ -40,6 +40,8 @@ pub struct Finished {
     pub started: Instant,
     /// Host time from the start command to the result.
     pub wall: Duration,
+    /// Bytes that the link carried for it, frames and all, in both directions.
+    pub carried: u64,
     /// Whether the DUT is known to wait for its next command.
     pub usable: bool,
     /// Whether a person asked to stop while it ran.
@@ -57,6 +59,7 @@ pub fn run(
     interrupt: &Interrupt,
 ) -> Finished {
     let started = Instant::now();
+    let before = link.carried();
     let mut session = Session {
         link,
         board,
@@ -74,8 +77,9 @@ pub fn run(
     let wall = started.elapsed();
     let interrupted = matches!(end, Err(Broken::Interrupted));
     let usable = session.settle(end);
-    let Session { transcript, client_port, .. } = session;
-    Finished { transcript, client_port, started, wall, usable, interrupted }
+    let Session { transcript, client_port, link, .. } = session;
+    let carried = link.carried() - before;
+    Finished { transcript, client_port, started, wall, carried, usable, interrupted }
 }
 
 struct Session<'a> {

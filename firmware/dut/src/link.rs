@@ -91,6 +91,8 @@ pub struct Link<'l, 'b, B> {
     decoder: &'l mut Decoder,
     chunk: &'l mut Chunk,
     token: Token,
+    /// See [`CellCommand::log_only`](wire::message::CellCommand::log_only).
+    log_only: &'l str,
     open: bool,
     closed: Option<Closing>,
     stop: Option<Stop>,
@@ -129,6 +131,7 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
         decoder: &'l mut Decoder,
         chunk: &'l mut Chunk,
         token: Token,
+        log_only: &'l str,
     ) -> Self {
         chunk.clear();
         let began = line.board().clock();
@@ -137,6 +140,7 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
             decoder,
             chunk,
             token,
+            log_only,
             open: false,
             closed: None,
             stop: None,
@@ -323,6 +327,9 @@ impl<B: Board> Host for Link<'_, '_, B> {
     fn log(&mut self, level: u8, file: &[u8], line: u16, text: &[u8]) {
         let file = file.get(..FILE).unwrap_or(file);
         let text = text.get(..TEXT).unwrap_or(text);
+        if !is_wanted(self.log_only, level, text) {
+            return;
+        }
         self.tell(&Event::Log(LogLine { level, file, line, text }));
     }
 
@@ -333,4 +340,14 @@ impl<B: Board> Host for Link<'_, '_, B> {
             self.book(start);
         }
     }
+}
+
+/// Whether a line of debug output is to be sent, see
+/// [`CellCommand::log_only`](wire::message::CellCommand::log_only).
+///
+/// Not inlined: sending a line is where the stack is deepest, and this is over by then.
+#[inline(never)]
+fn is_wanted(only: &str, level: u8, text: &[u8]) -> bool {
+    let holds = |part: &str| text.windows(part.len()).any(|window| window == part.as_bytes());
+    only.is_empty() || level <= 1 || only.lines().filter(|part| !part.is_empty()).any(holds)
 }

@@ -36,7 +36,7 @@ fn attend<B: Board>(line: &mut Line<'_, B>) -> Result<Infallible, LineClosed> {
         match frame.message() {
             Ok(Command::Identify) => line.send(frame.token, &identity)?,
             Ok(Command::Run(command)) => {
-                let link = Link::new(line, &mut answers, &mut chunk, frame.token);
+                let link = Link::new(line, &mut answers, &mut chunk, frame.token, command.log_only);
                 cell::run(link, &command)?;
             }
             // An answer that came too late for its cell, or a message of no known kind.

@@ -211,6 +211,7 @@ fn suite_b() -> CellCommand<'static> {
         host_name: HostName::NotSet,
         max_fragment_length: MaxFragmentLength::AsSdk,
         log_level: 0,
+        log_only: "",
         mqtt: Mqtt { client_id: "rig", topic: "rig/echo", payload: b"hello" },
     }
 }
@@ -270,6 +271,20 @@ fn fifty_cells_are_alike() -> Outcome {
         let next = rig.run(Token(token), cell.clone(), &Command::Closed(Closing::Fin))?;
         assert_eq!(timeless(next), first);
     }
+    rig.hang_up()
+}
+
+#[test]
+fn a_filtered_log_holds_what_was_asked_for_and_the_errors() -> Outcome {
+    let mut rig = Rig::start()?;
+    let fin = Command::Closed(Closing::Fin);
+    let logged = |log_only| CellCommand { log_level: 4, log_only, ..suite_b() };
+    let all = rig.run(Token(1), logged(""), &fin)?.logs;
+    let errors = rig.run(Token(2), logged("no line says this\n\n"), &fin)?.logs;
+    let quoted = rig.run(Token(3), logged("no line says this\ngot 1 ciphersuites"), &fin)?.logs;
+    // The library's word for the end of the handshake, and the DUT's own.
+    assert!(0 < errors && errors < all, "{errors} of {all} lines");
+    assert_eq!(quoted, errors + 1);
     rig.hang_up()
 }
 

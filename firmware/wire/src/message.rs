@@ -75,6 +75,10 @@ pub struct CellCommand<'a> {
     pub max_fragment_length: MaxFragmentLength,
     /// mbedTLS debug threshold, 0 (nothing) to 4 (everything).
     pub log_level: u8,
+    /// Which lines of debug output the DUT sends: those of level 1, which are errors, and those
+    /// that hold one of these texts, one text a line. Empty: all. The other lines are made and then
+    /// dropped: on a slow line, sending them is what takes time.
+    pub log_only: &'a str,
     /// What is said once TLS stands.
     pub mqtt: Mqtt<'a>,
 }

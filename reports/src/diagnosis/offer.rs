@@ -50,7 +50,7 @@ impl Case<'_> {
                 false => ", and that is a marker (RFC 5746), not a suite",
             }
         )];
-        if let Some(line) = self.log_line(|text| text.contains("got 1 ciphersuites")) {
+        if let Some(line) = self.log_line(|text| text.contains(super::ONE_SUITE)) {
             evidence.push(format!("client log: \"{line}\" counts the marker"));
         }
         evidence.extend(self.common_evidence());

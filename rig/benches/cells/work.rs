@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use brokers::Brokers;
 use reports::record::{Run, RunFolder, SCHEMA};
 use rig::board::Kind;
+use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::{Builder, Image};
 use rig::link::{Link, Port};
@@ -51,6 +52,7 @@ impl Work {
             cell: CellId { client, broker: BROKER.to_owned() },
             suite: "bench".to_owned(),
             log_level: LOG_LEVEL,
+            log_lines: LogLines::All,
         };
         let brokers = Brokers::new(&project.cache().join("pki"))?;
         // Makes the broker's keys if there are none yet.

@@ -5,6 +5,7 @@
 
 use brokers::Brokers;
 use rig::board::Kind;
+use rig::command::LogLines;
 use rig::doctor;
 use rig::firmware::{Builder, Image};
 use rig::plan::Job;
@@ -106,6 +107,7 @@ pub fn job(cell: &str) -> Job {
     Job {
         suite: "test".to_owned(),
         log_level: 4,
+        log_lines: LogLines::All,
         profile: library.profile(&cell.client.profile).unwrap().clone(),
         broker: library.broker(&cell.broker).unwrap().clone(),
         cell,
