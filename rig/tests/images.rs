@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Checkout, can_run};
+use object::{Object, ObjectSymbol};
 use rig::board::Kind;
 use rig::boot_image::{PROTECTED, image1, image2};
 use rig::firmware::{Builder, Target};
@@ -88,6 +89,11 @@ fn every_build_and_its_first_stage_can_be_put_into_flash() {
         let image = builder.image(&build.name, Target::Ameba1, &mut |_| {}).unwrap();
         let second = image2(&std::fs::read(&image.path).unwrap()).unwrap();
         assert_eq!(second.offset(), PROTECTED.end);
+        // Where a debugger that is to be the line to the rig finds its rings.
+        let elf = std::fs::read(&image.path).unwrap();
+        let file = object::File::parse(&*elf).unwrap();
+        let rings = file.symbol_by_name("_SEGGER_RTT").unwrap();
+        assert!(SRAM.contains(&rings.address()) && rings.size() == 24 + 2 * 24);
         // Header, entry and mark, then the name that the board gives when asked.
         let named = &second.bytes()[16 + 12..][..image.id.len()];
         assert_eq!(named, image.id.as_bytes());
