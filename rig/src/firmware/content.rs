@@ -9,8 +9,9 @@ use std::time::UNIX_EPOCH;
 /// Part of the id; raised when the way of building changes without a file changing.
 const RECIPE_VERSION: u32 = 2;
 
-/// Packages of which each makes images of its own; no other package depends on one of them.
-const IMAGE_PACKAGES: [&str; 3] = ["native", "m3", "flash-algo"];
+/// Packages on which no other depends: each makes images of its own, or, as the model of a chip,
+/// none.
+const IMAGE_PACKAGES: [&str; 4] = ["native", "m3", "flash-algo", "rtl8195a-model"];
 
 /// Hexadecimal digits of the id: as many as the image can afford to carry, and enough.
 const DIGITS: usize = 16;
@@ -115,6 +116,7 @@ mod tests {
         file("dut/tests/test.rs", "x");
         assert_eq!(id_of(&a), first, "nothing that counts has changed");
         file("m3/src/main.rs", "x");
+        file("rtl8195a-model/src/lib.rs", "x");
         file("mbedtls/stacks/other/builds.toml", "x");
         assert_eq!(id_of(&a), first, "what is for other images has changed");
         file(".cargo/config.toml", "x");
