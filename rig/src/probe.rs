@@ -21,6 +21,7 @@ mod error;
 mod flash;
 mod image;
 mod sequence;
+pub mod window;
 
 pub use crate::firmware::Chip;
 pub use algorithm::{Algorithm, AlgorithmError};

@@ -119,6 +119,24 @@ impl Board {
             .map_err(|_| Violation::new(format!("no memory at {address:#010x} for the debugger")))
     }
 
+    /// Reads a register, or memory-mapped flash, as a debugger does while the core stands still.
+    ///
+    /// # Errors
+    /// [`Violation`] if that may not be done now.
+    pub fn read_register(&mut self, address: u32) -> Result<u32, Violation> {
+        let executed = self.processor.cycles;
+        self.machine.borrow_mut().debugger_reads(address, 4, executed)
+    }
+
+    /// Writes a register, or a byte of one, as a debugger does while the core stands still.
+    ///
+    /// # Errors
+    /// [`Violation`] if that may not be done now.
+    pub fn write_register(&mut self, address: u32, size: u32, value: u32) -> Result<(), Violation> {
+        let executed = self.processor.cycles;
+        self.machine.borrow_mut().debugger_writes(address, size, value, executed)
+    }
+
     /// Reads memory as a debugger does; also the flash, if the controller is set up for it.
     ///
     /// # Errors

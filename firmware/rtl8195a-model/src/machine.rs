@@ -39,6 +39,10 @@ pub(crate) struct Machine {
     violation: Option<Violation>,
 }
 
+/// Cycles that pass for each access of a debugger: more than 40 bits on the wire at 12 MHz, the
+/// fastest that anybody uses, while the core's clock is at 41.67 MHz. Real ones are slower.
+const DEBUGGER_ACCESS: Cycle = 140;
+
 impl Machine {
     pub(crate) fn after_reset(chip: Nor) -> Self {
         let system = System::after_reset();
@@ -83,6 +87,29 @@ impl Machine {
 
     pub(crate) fn take_violation(&mut self) -> Option<Violation> {
         self.violation.take()
+    }
+
+    /// A debugger's access while the core stands still.
+    pub(crate) fn debugger_reads(
+        &mut self,
+        address: u32,
+        size: u32,
+        executed: Cycle,
+    ) -> Result<u32, Violation> {
+        self.waited += DEBUGGER_ACCESS;
+        self.read(address, size, executed)
+    }
+
+    /// See [`Machine::debugger_reads`].
+    pub(crate) fn debugger_writes(
+        &mut self,
+        address: u32,
+        size: u32,
+        value: u32,
+        executed: Cycle,
+    ) -> Result<(), Violation> {
+        self.waited += DEBUGGER_ACCESS;
+        self.write(address, size, value, executed)
     }
 
     fn read(&mut self, address: u32, size: u32, executed: Cycle) -> Result<u32, Violation> {

@@ -152,7 +152,7 @@ impl fmt::Display for What {
             Self::NotOpened(why) => write!(
                 f,
                 "the probe cannot be opened ({why}); end the program that uses it, or let this \
-                 user use it (udev rule in the README)"
+                 user use it (udev rule in rig/FIRST_BOARD.md)"
             ),
             Self::ProbeGone(why) => {
                 write!(f, "the probe does not answer any more ({why}); plug it in again")
