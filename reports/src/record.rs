@@ -82,6 +82,12 @@ pub struct CellRecord {
     /// Why; missing where there is nothing to explain about the client.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diagnosis: Option<Diagnosis>,
+    /// How often it was run: twice, if the board did not answer any more after the first time.
+    #[serde(skip_serializing_if = "is_one", default = "one")]
+    pub tries: u32,
+    /// How the board was brought back before this try, if it had to be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery: Option<Recovery>,
     /// What the rig itself has to say: why a cell was skipped, or what broke.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
@@ -97,6 +103,50 @@ pub struct CellRecord {
     /// Most stack bytes in use, where the board can tell.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stack_peak_bytes: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
+fn is_one(tries: &u32) -> bool {
+    *tries == 1
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// How a board that no longer answered was brought back, or was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// What was wrong.
+    pub why: String,
+    /// What was tried, in order; the last step helped unless it says otherwise.
+    pub steps: Vec<RecoveryStep>,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryStep {
+    /// `abort` (asked by frame), `restart` (a new process), `reset`, `full_reset` or `power`.
+    pub step: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Why it did not help.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed: Option<String>,
+}
+
+impl Recovery {
+    /// One that has not begun.
+    #[must_use]
+    pub fn of(why: String) -> Self {
+        Self { why, steps: Vec::new() }
+    }
+
+    /// Why the last thing that was tried did not help; what was wrong, if nothing was tried.
+    #[must_use]
+    pub fn last_word(&self) -> &str {
+        self.steps.iter().rev().find_map(|step| step.failed.as_deref()).unwrap_or(&self.why)
+    }
 }
 
 /// How an outcome compares with what was expected.

@@ -1,23 +1,29 @@
 //! Boards: what a firmware image runs on.
 //!
-//! A [`Kind`] says how an image comes to life, a [`Dut`] is one that is alive: a process, a link to
-//! it, and the identity it gave. Every kind is a serial device to the rest of the rig. Attached
-//! hardware is a kind of its own once flashing is there; nothing here touches a device.
+//! ```text
+//! bench.toml --> Slot --start(image)--> Dut --link--> session
+//!                  ^                      |
+//!                  +------recovery--------+ hung
+//! ```
+//!
+//! A [`Slot`] is a place where one DUT can live, a [`Dut`] is one that is alive there: a link to it,
+//! and the identity it gave. Every kind is a serial device to the rest of the rig.
 
+pub mod attached;
 mod native;
+mod process;
 pub mod qemu;
+mod slot;
+
+pub use process::Process;
+pub use slot::{Attached, Rung, Slot};
 
 use crate::deadline::{Deadline, Interrupt};
 use crate::firmware::{Image, MissingTool, Target, which};
 use crate::link::{DutIdentity, Incoming, Link, LinkError};
 use crate::probe::ProbeError;
-use crate::probe::emulated::EmulatedBoard;
-use reports::record::BoardName;
-use reports::transcript::printable;
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::process::{Child, Command};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 use wire::FrameError;
@@ -28,6 +34,8 @@ static SPAWNING: Mutex<()> = Mutex::new(());
 /// Kinds of board, the most telling first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// An attached Ameba1 board: an RTL8195A behind a debug probe and a serial port.
+    Ameba1,
     /// The firmware on an emulated Cortex-M3: QEMU's `mps2-an385`.
     Qemu,
     /// The same client code as a host process on a pseudo-terminal.
@@ -36,12 +44,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they are tried.
-    pub const ALL: [Self; 2] = [Self::Qemu, Self::Native];
+    pub const ALL: [Self; 3] = [Self::Ameba1, Self::Qemu, Self::Native];
 
     /// Its name in commands and results.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Ameba1 => "ameba1",
             Self::Qemu => "qemu",
             Self::Native => "native",
         }
@@ -51,6 +60,7 @@ impl Kind {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
+            Self::Ameba1 => "attached Ameba1 board (RTL8195A), by debug probe and serial port",
             Self::Qemu => "emulated Cortex-M3 (QEMU mps2-an385), not silicon",
             Self::Native => "the client code as a process of this host, not silicon",
         }
@@ -60,6 +70,7 @@ impl Kind {
     #[must_use]
     pub fn target(self) -> Target {
         match self {
+            Self::Ameba1 => Target::Ameba1,
             Self::Qemu => Target::Mps2An385,
             Self::Native => Target::Native,
         }
@@ -76,7 +87,7 @@ impl Kind {
                 Some(_) => Ok(()),
                 None => Err(qemu::MISSING),
             },
-            Self::Native => Ok(()),
+            Self::Ameba1 | Self::Native => Ok(()),
         }
     }
 
@@ -85,6 +96,8 @@ impl Kind {
     #[must_use]
     pub fn limits(self) -> Limits {
         let (boot, cell) = match self {
+            // At 38400 baud a cell's bytes alone take two seconds, and nobody has measured one yet.
+            Self::Ameba1 => (20, 120),
             Self::Qemu => (20, 60),
             Self::Native => (10, 20),
         };
@@ -94,13 +107,6 @@ impl Kind {
             // More than the broker's own limit for a client that says nothing.
             account: Duration::from_secs(12),
         }
-    }
-
-    /// The name under which results of the `number`th board of this kind are kept. Boards of these
-    /// kinds are alike, so their results do not tell them apart.
-    #[must_use]
-    pub fn board_name(self) -> BoardName {
-        BoardName { name: self.name().to_owned(), kind: self.name().to_owned() }
     }
 }
 
@@ -121,13 +127,13 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A DUT that has said hello. Dropping it ends its process.
+/// A DUT that has said hello. Dropping it ends its process, if it has one.
 pub struct Dut {
     /// The line to it. Dropped before the process is ended.
     pub link: Link,
     /// Who it says it is.
     pub identity: DutIdentity,
-    process: Process,
+    process: Option<Process>,
 }
 
 /// Why a board does not come up.
@@ -137,7 +143,7 @@ pub enum BoardError {
     #[error("board {board}: no line to it could be opened: {source}")]
     Line {
         /// The board.
-        board: Kind,
+        board: String,
         /// The system's word.
         source: std::io::Error,
     },
@@ -147,7 +153,7 @@ pub enum BoardError {
     )]
     Start {
         /// The board.
-        board: Kind,
+        board: String,
         /// The program.
         program: String,
         /// The system's word.
@@ -157,7 +163,7 @@ pub enum BoardError {
     #[error("board {board} does not answer: {reason}{said}")]
     Silent {
         /// The board.
-        board: Kind,
+        board: String,
         /// What came instead.
         reason: String,
         /// What the DUT printed, if anything.
@@ -167,122 +173,128 @@ pub enum BoardError {
     #[error("board {board} runs {found} where {expected} was expected; nothing was run on it")]
     OtherImage {
         /// The board.
-        board: Kind,
+        board: String,
         /// What it says it is.
         found: String,
         /// What it should be.
         expected: String,
     },
-    /// Its probe, or what is behind it.
+    /// The serial port cannot be used.
+    #[error(
+        "board {board}: serial port {port}: {source}; is it plugged in, and may you open it (on Debian: group dialout)?"
+    )]
+    Port {
+        /// The board.
+        board: String,
+        /// The port's path.
+        port: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The board's emulator does not answer.
+    #[error("board {board}: its emulator cannot be reached through {path}: {source}; is it running?", path = path.display())]
+    Emulator {
+        /// The board.
+        board: String,
+        /// The socket, or the folder with the sockets.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The bench does not say enough to find something.
+    #[error("{0}")]
+    Bench(String),
+    /// The debug probe, or the board behind it, says no.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// Something that is not done on this board.
+    #[error("board {board}: {why}")]
+    Refused {
+        /// The board.
+        board: String,
+        /// Why not.
+        why: String,
+    },
     /// A person asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Dut {
-    /// Brings `image` to life and waits until it has said who it is, `limit` at most.
+    /// Brings `image` to life on `slot` and waits until it has said who it is, `limit` at most.
+    /// A board that runs the image already is left as it is.
     ///
     /// # Errors
     /// [`BoardError`] names the board and the step. No process is left behind.
     pub fn start(
-        kind: Kind,
+        slot: &Slot,
         image: &Image,
         limit: Duration,
         interrupt: &Interrupt,
     ) -> Result<Self, BoardError> {
-        let started = match kind {
-            Kind::Native => native::start(image, interrupt)?,
-            Kind::Qemu => qemu::start(image, interrupt)?,
+        if let Slot::Attached(attached) = slot
+            && let Some((link, identity)) = attached::running(&attached.board, image, interrupt)?
+        {
+            return Ok(Self { link, identity, process: None });
+        }
+        Self::start_by(Rung::Load, slot, image, limit, interrupt)
+    }
+
+    /// The same by one step of the recovery ladder, whatever the board runs now.
+    ///
+    /// # Errors
+    /// As for [`Dut::start`].
+    pub fn start_by(
+        rung: Rung,
+        slot: &Slot,
+        image: &Image,
+        limit: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Self, BoardError> {
+        let Started { mut link, mut process, until_hello } = match slot {
+            Slot::Started(Kind::Qemu) => qemu::start(image, interrupt)?,
+            Slot::Started(Kind::Native) => native::start(image, interrupt)?,
+            Slot::Started(Kind::Ameba1) => {
+                let why = "there is no such board in bench.toml".to_owned();
+                return Err(BoardError::Refused { board: slot.name().name, why });
+            }
+            Slot::Attached(attached) => attached::start(rung, attached, image, interrupt)?,
         };
-        let Started { mut link, mut process, until_hello } = started;
-        let identity = hello(kind, &mut link, &mut process, limit)?;
+        let board = slot.name().name;
+        let identity = hello(&board, &mut link, &mut process, limit)?;
         // Held open so far: a pseudo-terminal without an open slave reads as closed.
         drop(until_hello);
-        let (expected, found) = (&image.id, &identity.image);
-        if expected != found || identity.build != image.build.as_str() {
+        if !runs(&identity, image) {
             return Err(BoardError::OtherImage {
-                board: kind,
-                found: format!("{} (image {found})", identity.build),
-                expected: format!("{} (image {expected})", image.build),
+                board,
+                found: format!("{} (image {})", identity.build, identity.image),
+                expected: format!("{} (image {})", image.build, image.id),
             });
         }
         Ok(Self { link, identity, process })
     }
 
-    /// The process behind the board: the client itself, or the emulator.
+    /// The process behind the board: the client itself, or the emulator; an attached board has
+    /// none.
     #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
     }
+}
 
-    /// Its number.
-    #[must_use]
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
-    }
+/// Whether a DUT that says this of itself runs the image.
+fn runs(identity: &DutIdentity, image: &Image) -> bool {
+    identity.image == image.id && identity.build == image.build.as_str()
 }
 
 /// Whatever must stay open until the DUT has opened its own end.
 type UntilHello = Option<Box<dyn Send>>;
 
-/// A board whose process runs, before anything was heard from it.
+/// A board whose image runs, before anything was heard from it.
 struct Started {
     link: Link,
-    process: Process,
+    process: Option<Process>,
     until_hello: UntilHello,
-}
-
-/// A child process that ends when it is dropped.
-pub struct Process {
-    child: Child,
-    /// Its standard error: a file without a name, because a pipe that nobody empties can block.
-    words: File,
-    /// The probe of an emulator.
-    board: Option<EmulatedBoard>,
-}
-
-impl Process {
-    /// Starts the command with its standard error kept. `program` is for the message.
-    fn start(kind: Kind, mut command: Command, program: &str) -> Result<Self, BoardError> {
-        let failed =
-            |source| BoardError::Start { board: kind, program: program.to_owned(), source };
-        let words = tempfile::tempfile().map_err(failed)?;
-        command.stderr(words.try_clone().map_err(failed)?);
-        let child = command.spawn().map_err(failed)?;
-        // `command` is dropped here, and with it our copies of what the child was given: while they
-        // are open, the end of the child would go unnoticed.
-        Ok(Self { child, words, board: None })
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The board whose emulator this is, with the probe by which it is reached.
-    #[must_use]
-    pub fn emulated(&self) -> Option<&EmulatedBoard> {
-        self.board.as_ref()
-    }
-
-    /// What the program wrote to standard error, made safe to show.
-    fn last_words(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let read = self.words.rewind().and_then(|()| self.words.read_to_end(&mut bytes));
-        let text = read.map(|_| printable(bytes.trim_ascii())).unwrap_or_default();
-        text.chars().take(KEPT).collect()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Fails only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// How long one Identify is waited for before it is said again: a DUT that was not yet listening
@@ -290,14 +302,14 @@ impl Drop for Process {
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 fn hello(
-    kind: Kind,
+    board: &str,
     link: &mut Link,
-    process: &mut Process,
+    process: &mut Option<Process>,
     limit: Duration,
 ) -> Result<DutIdentity, BoardError> {
     let mut said = String::new();
     let silent = |reason: String, said: &str| BoardError::Silent {
-        board: kind,
+        board: board.to_owned(),
         reason,
         said: if said.is_empty() { String::new() } else { format!("; it said: {said}") },
     };
@@ -321,14 +333,19 @@ fn hello(
                 Err(LinkError::Interrupted) => return Err(BoardError::Interrupted),
                 Err(error) => {
                     keep(&mut said, &link.take_partial());
-                    keep(&mut said, &process.last_words());
-                    let ended = process.child.try_wait().ok().flatten();
-                    let ended = ended.map(|status| format!(" ({status})")).unwrap_or_default();
+                    let mut ended = String::new();
+                    if let Some(process) = process {
+                        keep(&mut said, &process.last_words());
+                        let status = process.ended();
+                        ended = status.map(|status| format!(" ({status})")).unwrap_or_default();
+                    }
                     return Err(silent(format!("{error}{ended}"), &said));
                 }
             }
         }
-        if let Ok(Some(status)) = process.child.try_wait() {
+        if let Some(process) = process
+            && let Some(status) = process.ended()
+        {
             keep(&mut said, &link.take_partial());
             keep(&mut said, &process.last_words());
             return Err(silent(format!("its process ended ({status})"), &said));

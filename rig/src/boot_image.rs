@@ -12,7 +12,7 @@
 //!
 //! Everything here is a pure function from bytes to bytes. Formats are as the ROM and the vendor's
 //! image1 read them and as the vendor's tools write them (SDK UM0034 section 5, `application.mk`,
-//! `pick`); neither checks a sum, so [`FlashImage::id`] is ours. No board has ever booted one.
+//! `pick`); neither checks a sum, so [`BootImage::id`] is ours. No board has ever booted one.
 
 use object::elf::{FileHeader32, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -52,7 +52,7 @@ const SRAM_END: u32 = 0x1007_0000;
 
 /// Bytes of one image and where in flash they belong.
 #[derive(Clone, PartialEq, Eq)]
-pub struct FlashImage {
+pub struct BootImage {
     kind: Kind,
     bytes: Vec<u8>,
 }
@@ -124,7 +124,7 @@ pub enum BootImageError {
     },
 }
 
-impl FlashImage {
+impl BootImage {
     /// Where its first byte lies, from the start of flash.
     #[must_use]
     pub fn offset(&self) -> u32 {
@@ -156,7 +156,7 @@ impl FlashImage {
     }
 }
 
-impl fmt::Debug for FlashImage {
+impl fmt::Debug for BootImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, bytes } = self;
         write!(f, "{kind} at {:#x}, {} bytes, id {}", self.offset(), bytes.len(), self.id())
@@ -167,7 +167,7 @@ impl fmt::Debug for FlashImage {
 ///
 /// # Errors
 /// [`BootImageError`] if it is not linked for SRAM, does not fit there, or would not start.
-pub fn image2(elf: &[u8]) -> Result<FlashImage, BootImageError> {
+pub fn image2(elf: &[u8]) -> Result<BootImage, BootImageError> {
     const KIND: Kind = Kind::Image2;
     let (load, body) = body(KIND, elf)?;
     if !IMAGE2_LOAD.contains(&load) {
@@ -191,7 +191,7 @@ pub fn image2(elf: &[u8]) -> Result<FlashImage, BootImageError> {
     bytes.extend(IMAGE2_VALID);
     bytes.extend(body);
     bytes.extend(NO_FURTHER_PART);
-    Ok(FlashImage { kind: KIND, bytes })
+    Ok(BootImage { kind: KIND, bytes })
 }
 
 /// Makes the image1 of a first stage's `image1.elf`. Its header says that an image2 follows at
@@ -200,7 +200,7 @@ pub fn image2(elf: &[u8]) -> Result<FlashImage, BootImageError> {
 /// # Errors
 /// [`BootImageError`] if it is not linked for the ROM's place, does not end before [`PROTECTED`] in
 /// flash, or would not be taken by the ROM.
-pub fn image1(elf: &[u8]) -> Result<FlashImage, BootImageError> {
+pub fn image1(elf: &[u8]) -> Result<BootImage, BootImageError> {
     const KIND: Kind = Kind::Image1;
     let (load, body) = body(KIND, elf)?;
     if load != IMAGE1_LOAD {
@@ -223,7 +223,7 @@ pub fn image1(elf: &[u8]) -> Result<FlashImage, BootImageError> {
     let image2 = 0xffff_0000 | (IMAGE2_OFFSET / 1024);
     bytes.extend(words([length(&body), load, image2, u32::MAX]));
     bytes.extend(body);
-    Ok(FlashImage { kind: KIND, bytes })
+    Ok(BootImage { kind: KIND, bytes })
 }
 
 fn words<const N: usize>(words: [u32; N]) -> impl Iterator<Item = u8> {

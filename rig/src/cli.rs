@@ -1,6 +1,6 @@
 //! The command line: what may be asked for.
 
-use crate::board::Kind;
+use crate::bench::StartFrom;
 use crate::plan::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -53,8 +53,17 @@ pub enum Command {
         #[arg(long)]
         build: bool,
     },
+    /// Load or flash one build on a board of the bench, verify it, and let it say hello
+    #[command(after_help = FLASH_EXAMPLES)]
+    Flash(FlashArgs),
+    /// Keep a copy of all of a board's flash; demanded before anything is written to it
+    Backup(BackupArgs),
     /// Say what this machine has and lacks for each kind of board, and what mends it
-    Doctor,
+    Doctor {
+        /// Look at this board of the bench, too, step by step and without changing anything on it
+        #[arg(long, value_name = "NAME")]
+        board: Option<String>,
+    },
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -66,14 +75,43 @@ Examples:
   cargo rig run forum --accept               take what was seen as the new expectation
   cargo rig run forum --format json          one JSON line for each finished cell";
 
+const FLASH_EXAMPLES: &str = "\
+Examples:
+  cargo rig flash desk-1 mbedtls-2.4.0/rsa-4096                load it into memory and start it
+  cargo rig backup desk-1                                      needed once, before the first write
+  cargo rig flash desk-1 mbedtls-2.4.0/rsa-4096 --into flash   write it to the flash";
+
+/// Arguments of `rig flash`.
+#[derive(Debug, Args)]
+pub struct FlashArgs {
+    /// Board of the bench
+    pub board: String,
+    /// Firmware build
+    pub build: String,
+    /// Where it goes [default: as the board's entry in bench.toml says]
+    #[arg(long, value_enum)]
+    pub into: Option<StartFrom>,
+}
+
+/// Arguments of `rig backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Board of the bench
+    pub board: String,
+    /// Folder for the copy [default: rig/backups in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
 /// Arguments of `rig run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Suites to run [default: forum]
     pub suites: Vec<String>,
-    /// Kind of board: qemu or native [default: the best that can run here]
-    #[arg(long, value_name = "KIND")]
-    pub board: Option<String>,
+    /// Board of the bench, kind of board, or tag:NAME; may be given more than once [default: the
+    /// best that can run here]
+    #[arg(long, value_name = "KIND_OR_NAME")]
+    pub board: Vec<String>,
     /// Only cells whose id `<client>/<broker>` contains this text; may be given more than once
     #[arg(long, value_name = "TEXT")]
     pub filter: Vec<String>,
@@ -100,7 +138,7 @@ pub struct RunArgs {
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum What {
-    /// Kinds of board, and whether they can run here
+    /// Kinds of board, the boards of the bench, and what is plugged in
     Boards,
     /// Firmware builds, and what their images take of an ameba1's memory
     Builds,
@@ -112,14 +150,4 @@ pub enum What {
     Suites,
     /// The cells of suites
     Cells,
-}
-
-/// The kind of this name.
-///
-/// # Errors
-/// [`suites::Unknown`] with the nearest real name.
-pub fn kind(name: &str) -> Result<Kind, suites::Unknown> {
-    let known = Kind::ALL.map(Kind::name);
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    found.ok_or_else(|| suites::Unknown::new("board", name, known, "rig list boards"))
 }

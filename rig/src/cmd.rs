@@ -1,11 +1,15 @@
 //! One file for each command; here is what they share.
 
+mod boards;
 mod doctor;
+mod flash;
 mod list;
 mod run;
 
+use crate::board::BoardError;
 use crate::cli::{Cli, Command, Format};
 use crate::exit::Exit;
+use crate::probe::Class;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -31,6 +35,17 @@ fn fault(error: impl Into<anyhow::Error>) -> anyhow::Error {
     anyhow::Error::new(Fault(error.into()))
 }
 
+/// Marks what a board's error is: what was asked for does not fit (exit code 2), or something of the
+/// bench or the board broke (3).
+fn board_fault(error: BoardError) -> anyhow::Error {
+    let asked_for = match &error {
+        BoardError::Refused { .. } | BoardError::Bench(_) => true,
+        BoardError::Probe(error) => error.class() == Class::Setup,
+        _ => false,
+    };
+    if asked_for { error.into() } else { fault(error) }
+}
+
 /// Runs the command and says what went wrong, if something did.
 pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
     let result = match &cli.command {
@@ -38,7 +53,9 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         Command::List { what, suites, build } => {
             list::run(*what, suites, *build, cli.format, terminal)
         }
-        Command::Doctor => doctor::run(cli.format, terminal),
+        Command::Flash(args) => flash::flash(args, cli.format, terminal),
+        Command::Backup(args) => flash::back_up(args, cli.format, terminal),
+        Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),
     };
     result.unwrap_or_else(|error| {
         terminal.done();

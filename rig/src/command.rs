@@ -42,7 +42,12 @@ pub struct Prepared<'a> {
 
 /// Collects what the DUT is told for this job.
 #[must_use]
-pub fn prepare<'a>(job: &'a Job, broker: &'a Broker, seed: u64) -> Prepared<'a> {
+pub fn prepare<'a>(
+    job: &'a Job,
+    broker: &'a Broker,
+    seed: u64,
+    log_lines: LogLines,
+) -> Prepared<'a> {
     // Names that are the same in every run, so that instruction counts are, too. Brokers keep
     // their clients apart; what is left to do is to keep apart the cells of one broker.
     let name = crc32(job.cell.to_string().as_bytes());
@@ -59,7 +64,7 @@ pub fn prepare<'a>(job: &'a Job, broker: &'a Broker, seed: u64) -> Prepared<'a> 
             .collect(),
         client_id: format!("rig-{name:08x}"),
         topic: format!("rig/{name:08x}/echo"),
-        log_only: match job.log_lines {
+        log_only: match log_lines {
             LogLines::All => String::new(),
             LogLines::Quoted => reports::diagnosis::LOG_QUOTES.join("\n"),
         },

@@ -1,5 +1,6 @@
 //! What this machine has for each kind of board, what it lacks, and which command mends that.
 
+use crate::bench::Bench;
 use crate::board::Kind;
 use crate::firmware;
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub const QEMU_PACKAGES: [&str; 3] =
 
 /// Looks at this machine for one kind of board. Starts no program.
 #[must_use]
-pub fn check(kind: Kind) -> Checkup {
+pub fn check(kind: Kind, bench: &Bench) -> Checkup {
     let mut needs = vec![
         tool("C compiler", &["cc", "gcc", "clang"], "apt-get install gcc"),
         tool("perl, to build OpenSSL for the brokers", &["perl"], "apt-get install perl"),
@@ -43,6 +44,8 @@ pub fn check(kind: Kind) -> Checkup {
     ];
     if kind == Kind::Qemu {
         needs.push(tool("emulator", &["qemu-system-arm"], "apt-get install qemu-system-arm"));
+    }
+    if kind != Kind::Native {
         needs.push(tool(
             "C compiler for Cortex-M",
             &["arm-none-eabi-gcc"],
@@ -50,6 +53,9 @@ pub fn check(kind: Kind) -> Checkup {
         ));
         needs.push(newlib());
         needs.push(rust_for_m3());
+    }
+    if kind == Kind::Ameba1 {
+        needs.push(board(bench));
     }
     let ready = needs.iter().all(|need| need.found.is_some());
     Checkup { board: kind.name(), about: kind.describe(), ready, needs }
@@ -84,6 +90,16 @@ fn newlib() -> Need {
     )
 }
 
+/// The attached boards. Whether they answer is looked at by `rig doctor --board`.
+fn board(bench: &Bench) -> Need {
+    let names: Vec<_> = bench.of_kind(Kind::Ameba1).map(|board| board.name.as_str()).collect();
+    found_or(
+        "board in bench.toml",
+        (!names.is_empty()).then(|| names.join(", ")),
+        "plug one in and paste the entry that `cargo rig list boards` prints",
+    )
+}
+
 fn rust_for_m3() -> Need {
     found_or(
         "Rust for thumbv7m-none-eabi",
@@ -94,22 +110,30 @@ fn rust_for_m3() -> Need {
 
 /// The best kind of board that can run here, with the sentence that says which and why.
 #[must_use]
-pub fn choose() -> (Kind, String) {
-    let qemu = check(Kind::Qemu);
-    if qemu.ready {
-        return (
-            Kind::Qemu,
-            "no attached board is known to this version of the rig; the emulated one can run here"
-                .to_owned(),
-        );
+pub fn choose(bench: &Bench) -> (Kind, String) {
+    let attached = check(Kind::Ameba1, bench);
+    if attached.ready {
+        return (Kind::Ameba1, "attached hardware tells most".to_owned());
     }
-    let lacking: Vec<_> =
-        qemu.needs.iter().filter(|need| need.found.is_none()).map(|need| need.what).collect();
+    // A bench without such a board is nothing that anybody misses.
+    let why_not = match bench.of_kind(Kind::Ameba1).next() {
+        None => "no board is attached".to_owned(),
+        Some(_) => format!("the attached board lacks: {}", lacking(&attached)),
+    };
+    let qemu = check(Kind::Qemu, bench);
+    if qemu.ready {
+        return (Kind::Qemu, format!("{why_not}; the emulated one can run here"));
+    }
     (
         Kind::Native,
         format!(
-            "the emulated board lacks: {}; `cargo rig run --setup` installs it, `cargo rig doctor` shows the commands",
-            lacking.join(", ")
+            "{why_not}; the emulated one lacks: {}; `cargo rig run --setup` installs it, `cargo rig doctor` shows the commands",
+            lacking(&qemu)
         ),
     )
+}
+
+fn lacking(checkup: &Checkup) -> String {
+    let needs = checkup.needs.iter().filter(|need| need.found.is_none());
+    needs.map(|need| need.what).collect::<Vec<_>>().join(", ")
 }

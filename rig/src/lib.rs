@@ -6,17 +6,19 @@
 //!            record <-- verdict <-- snapshot beside outcome <---+
 //! ```
 //!
-//! * [`firmware`] makes the images, [`boot_image`] wraps them for a flash chip, [`board`] brings
-//!   them to life, [`link`] speaks with them.
 //! * [`firmware`] makes the images, [`board`] brings them to life, [`link`] speaks with them.
-//! * [`probe`] is the way from a debug probe to a running image.
-//! * [`session`] runs one cell, [`run`] many, [`plan`] says which.
+//! * [`bench`] says which boards are attached, [`probe`] gets at their chips, [`boot_image`] makes
+//!   what their flash holds, [`backup`] keeps what it held before, [`power`] switches them.
+//! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
+//! * [`first_contact`] takes the first, harmless look at a board.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.
 //! * [`cmd`] has one file for each command; [`cli`] says what may be asked for.
 //!
 //! Only this crate opens a device.
 
+pub mod backup;
+pub mod bench;
 pub mod board;
 pub mod boot_image;
 pub mod cli;
@@ -26,13 +28,16 @@ pub mod deadline;
 pub mod doctor;
 pub mod exit;
 pub mod firmware;
+pub mod first_contact;
 pub mod link;
 pub mod plan;
+pub mod power;
 pub mod probe;
 pub mod project;
 pub mod run;
 pub mod session;
 pub mod setup;
+pub mod station;
 pub mod summary;
 pub mod terminal;
 pub mod verdict;

@@ -1,6 +1,5 @@
 //! What is to be run: cells with everything they need, in an order that changes boards rarely.
 
-use crate::command::LogLines;
 use crate::firmware::BuildInfo;
 use suites::broker::BrokerProfile;
 use suites::cell::CellId;
@@ -16,8 +15,6 @@ pub struct Job {
     pub suite: String,
     /// mbedTLS debug threshold, from the suite.
     pub log_level: u8,
-    /// Which of the lines up to that threshold are sent, by the board's line.
-    pub log_lines: LogLines,
     /// The client's profile.
     pub profile: ClientProfile,
     /// The broker's profile.
@@ -75,7 +72,6 @@ pub fn expand(
                     cell: cell.clone(),
                     suite: suite.name.clone(),
                     log_level: suite.log_level,
-                    log_lines: LogLines::All,
                     profile: library.profile(&cell.client.profile)?.clone(),
                     broker: library.broker(&cell.broker)?.clone(),
                 });

@@ -39,6 +39,13 @@ impl Project {
         self.root.join("suites")
     }
 
+    /// The boards of this desk. `RIG_BENCH` names a file that several checkouts share.
+    #[must_use]
+    pub fn bench(&self) -> PathBuf {
+        let shared = std::env::var_os("RIG_BENCH").map(PathBuf::from);
+        shared.unwrap_or_else(|| self.root.join(crate::bench::FILE))
+    }
+
     /// What the rig makes and may make again: images, keys, runs. Below cargo's target folder, so
     /// that `cargo clean` removes it.
     #[must_use]

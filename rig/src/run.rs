@@ -4,23 +4,29 @@
 //! jobs --queue--> worker 1..N --(board, broker, session)--> RunEvent --> one listener
 //! ```
 //!
-//! A worker keeps its board while cells of the same build are left. After any abnormal end the
-//! board is started anew; if it does not come up, the cell is a fault of the rig and the worker
-//! goes on with a fresh board, so that no other cell's result is lost.
+//! A worker keeps its board while cells of the same build are left. A board that no longer answers
+//! is brought back ([`crate::station`]) and its cell is run once more. One that the rig starts by
+//! itself and that does not come up makes the cell a fault of the rig; an attached one is out of
+//! service then, and another board takes its cells. No other cell's result is lost.
 
-use crate::board::{BoardError, Dut, Kind, Limits};
-use crate::command;
+mod queue;
+
+use crate::board::{Limits, Slot};
+use crate::command::{self, LogLines};
 use crate::deadline::Interrupt;
 use crate::firmware::Image;
 use crate::plan::Job;
 use crate::session::{self, Finished};
+use crate::station::{Down, Station};
 use crate::verdict::{Cell, Clocked, conclude};
 use brokers::{Broker, Brokers};
+use queue::Queue;
+use reports::record::Recovery;
 use reports::transcript::{BrokerWord, Seen, Transcript};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
-use suites::cell::BuildName;
+use suites::cell::{BuildName, CellId};
 
 /// Seed of every client's random numbers. One number for all runs, so that a run can be repeated.
 pub const SEED: u64 = 0x7280;
@@ -29,17 +35,26 @@ pub const SEED: u64 = 0x7280;
 #[derive(Debug)]
 pub enum RunEvent {
     /// A worker has taken a cell.
-    Started(suites::CellId),
+    Started(CellId),
     /// A cell is done.
     Finished(Box<Cell>),
+    /// A board that cannot be brought back takes no part any more; its cell goes to another one.
+    OutOfService {
+        /// The board.
+        board: String,
+        /// The cell that it had taken.
+        cell: CellId,
+        /// Why.
+        why: String,
+    },
 }
 
 /// What workers share.
 pub struct Workshop<'a> {
-    /// The kind of board.
-    pub kind: Kind,
-    /// How long it may take for what, as a rule [`Kind::limits`].
+    /// How long it may take for what, as a rule [`Slot::limits`].
     pub limits: Limits,
+    /// Which log lines the boards' lines have time for, see [`Slot::log_lines`].
+    pub log_lines: LogLines,
     /// An image for every build in the plan.
     pub images: &'a BTreeMap<BuildName, Image>,
     /// Starts brokers.
@@ -50,22 +65,24 @@ pub struct Workshop<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-/// Runs all jobs on `workers` boards and hands every event to `listen`, on the calling thread.
-/// Returns early, with fewer cells, if a person interrupts.
+/// Runs all jobs, one worker for each slot, and hands every event to `listen`, on the calling
+/// thread. Returns early, with fewer cells, if a person interrupts.
 pub fn run(
     workshop: &Workshop<'_>,
     jobs: Vec<Job>,
-    workers: usize,
+    slots: Vec<Slot>,
     mut listen: impl FnMut(RunEvent),
 ) {
-    let queue = Mutex::new(VecDeque::from(jobs));
+    let queue = Queue::new(jobs, slots.len());
     let fronts = Fronts::default();
     std::thread::scope(|scope| {
         let (sender, events) = mpsc::channel();
-        for _ in 0..workers {
+        for slot in slots {
             let sender = sender.clone();
             let (queue, fronts) = (&queue, &fronts);
-            scope.spawn(move || Worker { workshop, fronts, dut: None }.work(queue, &sender));
+            scope.spawn(move || {
+                Worker { workshop, fronts, station: Station::new(slot) }.work(queue, &sender);
+            });
         }
         // The loop ends when the last worker drops its sender.
         drop(sender);
@@ -76,99 +93,138 @@ pub fn run(
 struct Worker<'a> {
     workshop: &'a Workshop<'a>,
     fronts: &'a Fronts,
-    dut: Option<(BuildName, Dut)>,
+    station: Station,
+}
+
+/// What became of a cell that a worker took.
+enum Taken {
+    Done(Box<Cell>),
+    Interrupted,
+    /// The board cannot be brought back.
+    Lost(Recovery),
+}
+
+/// One try of a cell.
+struct Attempt {
+    transcript: Transcript,
+    clock: Option<Clocked>,
+    /// Whether the board can take another cell.
+    usable: bool,
 }
 
 impl Worker<'_> {
-    fn work(mut self, queue: &Mutex<VecDeque<Job>>, events: &mpsc::Sender<RunEvent>) {
-        while let Some(job) = self.next_job(queue) {
-            // The listener outlives the workers; a failed send has nobody left to tell.
-            let _ = events.send(RunEvent::Started(job.cell.clone()));
-            let Some(cell) = self.cell(&job) else { return };
-            let _ = events.send(RunEvent::Finished(Box::new(cell)));
-        }
-    }
-
-    /// The first job for the build that is on the board, else the first of all.
-    fn next_job(&self, queue: &Mutex<VecDeque<Job>>) -> Option<Job> {
-        if self.workshop.interrupt.requested() {
-            return None;
-        }
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = self
-            .dut
-            .as_ref()
-            .and_then(|(build, _)| queue.iter().position(|job| job.cell.client.build == *build));
-        queue.remove(same.unwrap_or(0))
-    }
-
-    /// Runs one cell; `None` if a person interrupted it.
-    fn cell(&mut self, job: &Job) -> Option<Cell> {
-        let fault = |what: String| {
-            let mut transcript = Transcript::default();
-            transcript.push(0, Seen::Fault { what });
-            Some(conclude(job, self.workshop.kind, transcript, None))
+    fn work(mut self, queue: &Queue, events: &mpsc::Sender<RunEvent>) {
+        // The listener outlives the workers; a failed send has nobody left to tell.
+        let tell = |event| {
+            let _ = events.send(event);
         };
+        while let Some(job) = queue.take(self.station.build(), self.workshop.interrupt) {
+            tell(RunEvent::Started(job.cell.clone()));
+            match self.cell(&job) {
+                Taken::Done(cell) => tell(RunEvent::Finished(cell)),
+                Taken::Interrupted => return queue.done(),
+                Taken::Lost(recovery) => {
+                    let (board, cell) = (self.station.name().name, job.cell.clone());
+                    let why = recovery.last_word().to_owned();
+                    let orphans = queue.give_back(job);
+                    tell(RunEvent::OutOfService { board: board.clone(), cell, why: why.clone() });
+                    for job in orphans.into_iter().flatten() {
+                        let what = format!("board {board} is out of service: {why}");
+                        let cell = self.fault(&job, what, Some(recovery.clone()));
+                        tell(RunEvent::Finished(Box::new(cell)));
+                    }
+                    return;
+                }
+            }
+            queue.done();
+        }
+    }
+
+    /// Runs one cell; a second time, if its board does not answer after the first.
+    fn cell(&mut self, job: &Job) -> Taken {
         let broker = match self.fronts.get(self.workshop.brokers, job) {
             Ok(broker) => broker,
-            Err(what) => return fault(what),
+            Err(what) => return Taken::Done(Box::new(self.fault(job, what, None))),
         };
-        if let Err(error) = self.bring_up(job) {
-            return match error {
-                BoardError::Interrupted => None,
-                error => fault(error.to_string()),
+        let mut first = None;
+        loop {
+            let recovery = match self.station.bring_up(&job.cell.client.build, self.workshop) {
+                Ok(recovery) => recovery,
+                Err(Down::Interrupted) => return Taken::Interrupted,
+                Err(Down::Out(recovery)) if self.station.can_be_lost() => {
+                    return Taken::Lost(recovery);
+                }
+                Err(Down::Out(recovery)) => {
+                    return Taken::Done(Box::new(match first {
+                        Some(first) => self.finish(job, first, 1, Some(recovery)),
+                        None => self.fault(job, recovery.last_word().to_owned(), None),
+                    }));
+                }
             };
+            let Some(attempt) = self.attempt(job, &broker) else { return Taken::Interrupted };
+            let tries = if first.is_some() { 2 } else { 1 };
+            if attempt.usable || tries == 2 {
+                return Taken::Done(Box::new(self.finish(job, attempt, tries, recovery)));
+            }
+            first = Some(attempt);
         }
-        let (_, dut) = self.dut.as_mut()?;
-        let prepared = command::prepare(job, &broker, self.workshop.seed);
-        let kind = self.workshop.kind;
+    }
+
+    /// One try; `None` if a person interrupted it.
+    fn attempt(&mut self, job: &Job, broker: &Broker) -> Option<Attempt> {
+        let (workshop, name) = (self.workshop, self.station.name().name);
+        let dut = self.station.dut()?;
+        let prepared = command::prepare(job, broker, workshop.seed, workshop.log_lines);
         let finished = session::run(
             &mut dut.link,
-            kind.name(),
+            &name,
             &prepared.command(),
             broker.address(),
             self.workshop.limits.cell,
             self.workshop.interrupt,
         );
+        let clock = finished.usable.then(|| Clocked {
+            unit: dut.identity.clock,
+            compilers: dut.identity.compilers.clone(),
+            wall: finished.wall,
+        });
         if !finished.usable {
-            self.dut = None;
+            self.station.give_up(trouble(&finished.transcript), finished.tried.clone());
         }
         if finished.interrupted {
             return None;
         }
-        let wall = finished.wall;
-        let clock = self.dut.as_ref().map(|(_, dut)| Clocked {
-            unit: dut.identity.clock,
-            compilers: dut.identity.compilers.clone(),
-            wall,
-        });
-        let transcript =
-            with_account(finished, &job.broker.name, &broker, self.workshop.limits.account);
-        Some(conclude(job, kind, transcript, clock))
+        let usable = finished.usable;
+        let patience = self.workshop.limits.account;
+        let transcript = with_account(finished, &job.broker.name, broker, patience);
+        Some(Attempt { transcript, clock, usable })
     }
 
-    fn bring_up(&mut self, job: &Job) -> Result<(), BoardError> {
-        let build = &job.cell.client.build;
-        if self.dut.as_ref().is_some_and(|(current, _)| current == build) {
-            return Ok(());
-        }
-        self.dut = None;
-        let Some(image) = self.workshop.images.get(build) else {
-            return Err(BoardError::Silent {
-                board: self.workshop.kind,
-                reason: format!("no image of {build} was built"),
-                said: String::new(),
-            });
-        };
-        let dut = Dut::start(
-            self.workshop.kind,
-            image,
-            self.workshop.limits.boot,
-            self.workshop.interrupt,
-        )?;
-        self.dut = Some((build.clone(), dut));
-        Ok(())
+    fn finish(&self, job: &Job, attempt: Attempt, tries: u32, recovery: Option<Recovery>) -> Cell {
+        let Attempt { transcript, clock, .. } = attempt;
+        let mut cell = conclude(job, self.station.name(), transcript, clock);
+        cell.record.tries = tries;
+        cell.record.recovery = recovery;
+        cell
     }
+
+    fn fault(&self, job: &Job, what: String, recovery: Option<Recovery>) -> Cell {
+        let mut transcript = Transcript::default();
+        transcript.push(0, Seen::Fault { what });
+        self.finish(job, Attempt { transcript, clock: None, usable: false }, 1, recovery)
+    }
+}
+
+/// Why a board was given up after a cell.
+fn trouble(transcript: &Transcript) -> String {
+    let why = transcript.seen().find_map(|seen| match seen {
+        Seen::Fault { what } => Some(what.clone()),
+        Seen::TimedOut { waiting_for, .. } => {
+            Some(format!("it hung while the rig waited for {waiting_for}"))
+        }
+        _ => None,
+    });
+    why.unwrap_or_else(|| "it no longer answers".to_owned())
 }
 
 /// The transcript of a cell with what `broker` says of it, which is waited for `patience` at most.

@@ -12,6 +12,7 @@
 
 use crate::deadline::{Deadline, Interrupt};
 use crate::link::{Incoming, Link, LinkError};
+use reports::record::RecoveryStep;
 use reports::transcript::{BrokerWord, Seen, Transcript};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -44,6 +45,8 @@ pub struct Finished {
     pub carried: u64,
     /// Whether the DUT is known to wait for its next command.
     pub usable: bool,
+    /// What was done about a DUT that is not usable any more.
+    pub tried: Vec<RecoveryStep>,
     /// Whether a person asked to stop while it ran.
     pub interrupted: bool,
 }
@@ -71,15 +74,16 @@ pub fn run(
         transcript: Transcript::default(),
         noises: 0,
         broker_closed: false,
+        tried: Vec::new(),
         interrupt,
     };
     let end = session.drive(command);
     let wall = started.elapsed();
     let interrupted = matches!(end, Err(Broken::Interrupted));
     let usable = session.settle(end);
-    let Session { transcript, client_port, link, .. } = session;
+    let Session { transcript, client_port, link, tried, .. } = session;
     let carried = link.carried() - before;
-    Finished { transcript, client_port, started, wall, carried, usable, interrupted }
+    Finished { transcript, client_port, started, wall, carried, usable, tried, interrupted }
 }
 
 struct Session<'a> {
@@ -93,6 +97,7 @@ struct Session<'a> {
     transcript: Transcript,
     noises: usize,
     broker_closed: bool,
+    tried: Vec<RecoveryStep>,
     interrupt: &'a Interrupt,
 }
 
@@ -284,16 +289,25 @@ impl Session<'_> {
 
     /// Asks the DUT to give up; true if it does.
     fn abort(&mut self) -> bool {
-        if self.link.send(&Command::Abort).is_err() {
-            return false;
-        }
+        let began = Instant::now();
+        let Err(failed) = self.ask_to_end() else { return true };
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.tried.push(RecoveryStep {
+            step: "abort".to_owned(),
+            took_ms,
+            failed: Some(failed.to_string()),
+        });
+        false
+    }
+
+    fn ask_to_end(&mut self) -> Result<(), LinkError> {
+        self.link.send(&Command::Abort)?;
         let deadline = Deadline::after(ABORT_LIMIT);
         loop {
-            match self.link.next(deadline) {
-                Ok(Incoming::Done(_)) => return true,
-                Ok(Incoming::Log(line)) => self.note(Seen::Log(line)),
-                Ok(_) => {}
-                Err(_) => return false,
+            match self.link.next(deadline)? {
+                Incoming::Done(_) => return Ok(()),
+                Incoming::Log(line) => self.note(Seen::Log(line)),
+                _ => {}
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use console::Style;
 use reports::diagnosis::{Cause, Diagnosis, alert_text};
-use reports::record::{CellRecord, Latency, Verdict};
+use reports::record::{CellRecord, Latency, Recovery, Verdict};
 use std::fmt::Write as _;
 use suites::names;
 use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
@@ -98,6 +98,25 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     out
 }
 
+/// What was done about the board before this result, or after it, in vain.
+fn brought_back(cell: &CellRecord, recovery: &Recovery) -> String {
+    let CellRecord { board, .. } = cell;
+    let steps: Vec<_> = recovery
+        .steps
+        .iter()
+        .map(|step| match &step.failed {
+            None => format!("{} helped", step.step),
+            Some(_) => format!("{} did not help", step.step),
+        })
+        .collect();
+    let steps = match steps.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", steps.join(", ")),
+    };
+    let which = if cell.tries > 1 { "second try" } else { "before it" };
+    format!("{which}: board {} had to be brought back: {}{steps}", board.name, recovery.why)
+}
+
 /// Counts of verdicts in one line, the bad ones first.
 #[must_use]
 pub fn totals(cells: &[CellRecord]) -> String {
@@ -166,6 +185,9 @@ impl Table {
             outcome(&cell.outcome),
         );
         put(out, 4, text.trim_end());
+        if let Some(recovery) = &cell.recovery {
+            put(out, 13, &brought_back(cell, recovery));
+        }
         for change in &cell.changes {
             let Change { field, expected, seen } = change;
             put(out, 13, &format!("{field}: expected {expected}, saw {seen}"));

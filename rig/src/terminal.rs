@@ -3,6 +3,7 @@
 //! Talk goes to standard error: a progress bar where that is a terminal, else one line for each
 //! cell. Data goes to standard output through [`Terminal::data`].
 
+use crate::probe::Progress;
 use crate::run::RunEvent;
 use crate::summary::{self, Paint};
 use crate::verdict::Cell;
@@ -94,6 +95,31 @@ impl Terminal {
         self.bar = ProgressBar::hidden();
     }
 
+    /// Shows how far a debugger is: a bar on a terminal, else a line for each step.
+    pub fn step(&mut self, board: &str, progress: Progress) {
+        let Progress { stage, done, total } = progress;
+        let what = format!("board {board}: {stage}");
+        if self.bar.message() != what {
+            self.done();
+            if !self.interactive {
+                self.say(&what);
+            }
+            self.bar = ProgressBar::new(total);
+            if self.interactive {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            } else {
+                self.bar.set_draw_target(ProgressDrawTarget::hidden());
+            }
+            let template = "[{bar:24}] {bytes}/{total_bytes}, {eta} left  {wide_msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.set_message(what);
+        }
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// Begins to show the progress of this many cells.
     pub fn begin_cells(&mut self, count: usize) {
         self.done();
@@ -112,6 +138,12 @@ impl Terminal {
         match event {
             RunEvent::Started(cell) => self.running.push(cell.clone()),
             RunEvent::Finished(cell) => self.finished(cell),
+            RunEvent::OutOfService { board, cell, why } => {
+                self.running.retain(|running| running != cell);
+                self.say(&format!(
+                    "board {board} is out of service: {why}; other boards take its cells, if there are any"
+                ));
+            }
         }
         let running: Vec<_> = self.running.iter().map(ToString::to_string).collect();
         let bad = match self.unexpected {

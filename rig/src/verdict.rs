@@ -1,8 +1,7 @@
 //! A finished cell beside its expectation: transcript into record and verdict.
 
-use crate::board::Kind;
 use crate::plan::Job;
-use reports::record::{CellRecord, HelloRecord, Latency, PhaseLatency, Verdict};
+use reports::record::{BoardName, CellRecord, HelloRecord, Latency, PhaseLatency, Verdict};
 use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +38,12 @@ pub struct Clocked {
 
 /// Judges a transcript and writes the record; `clock` is missing if the DUT is gone.
 #[must_use]
-pub fn conclude(job: &Job, kind: Kind, transcript: Transcript, clock: Option<Clocked>) -> Cell {
+pub fn conclude(
+    job: &Job,
+    board: BoardName,
+    transcript: Transcript,
+    clock: Option<Clocked>,
+) -> Cell {
     let outcome = reports::judge(&transcript);
     let subject = reports::diagnosis::Subject {
         build: &job.cell.client.build,
@@ -65,14 +69,14 @@ pub fn conclude(job: &Job, kind: Kind, transcript: Transcript, clock: Option<Clo
                     stack_peak_bytes,
                     phases: by_phase(latency),
                 };
-                BTreeMap::from([(kind.name().to_owned(), measured)])
+                BTreeMap::from([(board.kind.clone(), measured)])
             }
             _ => BTreeMap::new(),
         },
     });
     let record = CellRecord {
         cell: job.cell.clone(),
-        board: kind.board_name(),
+        board,
         build: job.cell.client.build.clone(),
         client: job.cell.client.clone(),
         broker: job.cell.broker.clone(),
@@ -82,6 +86,8 @@ pub fn conclude(job: &Job, kind: Kind, transcript: Transcript, clock: Option<Clo
             _ => Verdict::New,
         },
         changes: Vec::new(),
+        tries: 1,
+        recovery: None,
         note: note(&transcript),
         client_hello: hello(&transcript),
         diagnosis,

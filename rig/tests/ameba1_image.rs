@@ -24,8 +24,8 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, File, Object, ObjectSection, elf};
 use reports::transcript::{Seen, Transcript};
 use rig::board::Kind;
-use rig::boot_image::{FlashImage, image1, image2};
-use rig::command;
+use rig::boot_image::{BootImage, image1, image2};
+use rig::command::{self, LogLines};
 use rig::deadline::{Deadline, Interrupt};
 use rig::firmware::{Builder, Image, Target};
 use rig::link::{DutIdentity, Incoming, Link, LinkError, Port};
@@ -77,7 +77,7 @@ fn flash(image: &Image) -> Vec<u8> {
     let first = image1(&fs::read(image.first_stage()).unwrap()).unwrap();
     let second = image2(&fs::read(&image.path).unwrap()).unwrap();
     let mut flash = Vec::new();
-    for image in [&first, &second] as [&FlashImage; 2] {
+    for image in [&first, &second] as [&BootImage; 2] {
         flash.resize(image.offset() as usize, 0xff);
         flash.extend(image.bytes());
     }
@@ -187,7 +187,7 @@ fn check_identity(identity: &DutIdentity, image: &Image) {
 fn cell(link: &mut Link) -> Transcript {
     let (job, brokers, interrupt) = (job(CELL), brokers(), Interrupt::default());
     let broker = brokers.start(&job.broker).unwrap();
-    let prepared = command::prepare(&job, &broker, SEED);
+    let prepared = command::prepare(&job, &broker, SEED, LogLines::All);
     let address = broker.address();
     let finished =
         session::run(link, "ameba1 (model)", &prepared.command(), address, LIMIT, &interrupt);

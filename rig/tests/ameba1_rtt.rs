@@ -14,7 +14,7 @@ use common::{brokers, can_run, job};
 use object::{File, Object, ObjectSymbol};
 use rig::board::Kind;
 use rig::boot_image::{image1, image2};
-use rig::command;
+use rig::command::{self, LogLines};
 use rig::deadline::{Deadline, Interrupt};
 use rig::firmware::{Builder, Target};
 use rig::link::{Incoming, Link, Port};
@@ -128,7 +128,7 @@ fn a_cell_runs_through_the_debugger() {
     let (job, brokers) = (job(CELL), brokers());
     let broker = brokers.start(&job.broker).unwrap();
     // The whole log: it is longer than the ring by far.
-    let prepared = command::prepare(&job, &broker, SEED);
+    let prepared = command::prepare(&job, &broker, SEED, LogLines::All);
     let (command, address) = (prepared.command(), broker.address());
     let name = "ameba1 (model)";
     let finished = session::run(&mut link, name, &command, address, LIMIT, &interrupt);

@@ -84,16 +84,21 @@ fn lists(#[values("clients", "brokers", "suites", "cells")] what: &str) {
 #[test]
 fn lists_of_boards_and_builds() {
     let checkout = Checkout::new();
-    let names = |what: &str| -> Vec<String> {
-        let json = checkout.rig(&format!("list {what} --format json"));
-        let rows: Vec<serde_json::Value> = serde_json::from_str(&json.stdout).unwrap();
-        let human = checkout.rig(&format!("list {what}")).stdout;
-        // What belongs to a row's board is indented below it.
-        assert_eq!(human.lines().filter(|line| !line.starts_with(' ')).count(), rows.len());
-        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    let json = |what: &str| -> serde_json::Value {
+        let seen = checkout.rig(&format!("list {what} --format json"));
+        serde_json::from_str(&seen.stdout).unwrap()
     };
-    assert_eq!(names("boards"), ["qemu", "native"]);
-    let builds = names("builds");
+    let names = |rows: &serde_json::Value| -> Vec<String> {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&json("boards")["kinds"]), ["ameba1", "qemu", "native"]);
+    let human = checkout.rig("list boards").stdout;
+    assert!(human.lines().take(3).all(|line| line.contains("run here")), "{human}");
+    let builds = names(&json("builds"));
+    let human = checkout.rig("list builds").stdout;
+    // What belongs to a row's board is indented below it.
+    assert_eq!(human.lines().filter(|line| !line.starts_with(' ')).count(), builds.len());
     for build in ["mbedtls-2.4.0/all-16384", "mbedtls-2.4.0/rsa-16384", "mbedtls-2.4.0/rsa-4096"] {
         assert!(builds.iter().any(|name| name == build), "{build} is missing in {builds:?}");
     }

@@ -10,8 +10,8 @@ use brokers::Broker;
 use common::{Checkout, Seen, boards, brokers, children, compare, image, images, job, run, signal};
 use common::{runs, stopped, until};
 use reports::record::{Verdict, read_cells};
-use rig::board::{BoardError, Dut, Kind, Limits};
-use rig::command;
+use rig::board::{BoardError, Dut, Kind, Limits, Slot};
+use rig::command::{self, LogLines};
 use rig::deadline::Interrupt;
 use rig::firmware::Image;
 use rig::plan::Job;
@@ -45,7 +45,7 @@ fn script(name: &str, build: &str) -> Image {
 
 /// Long, as on a busy machine a real board may take its time.
 fn start(kind: Kind, image: &Image) -> Dut {
-    Dut::start(kind, image, kind.limits().boot, &Interrupt::default()).unwrap()
+    Dut::start(&kind.into(), image, kind.limits().boot, &Interrupt::default()).unwrap()
 }
 
 #[rstest]
@@ -54,7 +54,8 @@ fn start(kind: Kind, image: &Image) -> Dut {
 #[case::board_is_silent("silent.sh")]
 fn a_board_does_not_say_who_it_is(#[context] context: Context, #[case] name: &str) {
     let image = script(name, BUILD);
-    let error = Dut::start(Kind::Native, &image, SHORT.boot, &Interrupt::default()).err().unwrap();
+    let error =
+        Dut::start(&Kind::Native.into(), &image, SHORT.boot, &Interrupt::default()).err().unwrap();
     // However much it prints, the beginning tells enough.
     let message = error.to_string();
     let shown = message.split_once(r"garbage\n").map_or(&*message, |(start, _)| start);
@@ -67,7 +68,8 @@ fn a_board_does_not_say_who_it_is(#[context] context: Context, #[case] name: &st
 fn a_board_runs_another_image() {
     let image = Image { id: "0000000000000000".to_owned(), ..image(Kind::Native, BUILD) };
     let limit = Kind::Native.limits().boot;
-    let error = Dut::start(Kind::Native, &image, limit, &Interrupt::default()).err().unwrap();
+    let error =
+        Dut::start(&Kind::Native.into(), &image, limit, &Interrupt::default()).err().unwrap();
     assert!(matches!(error, BoardError::OtherImage { .. }));
     compare("board_runs_another_image", error, &[]);
 }
@@ -80,8 +82,8 @@ fn a_bad_board_costs_its_own_cells_alone() {
     let limits = Limits { boot: SHORT.boot, ..Kind::Native.limits() };
     let kind = Kind::Native;
     let workshop = Workshop {
-        kind,
         limits,
+        log_lines: LogLines::All,
         images: &images,
         brokers: &brokers,
         seed: SEED,
@@ -89,7 +91,7 @@ fn a_bad_board_costs_its_own_cells_alone() {
     };
     let bad = |broker: &str| job(&format!("{other}+default/{broker}"));
     let jobs = vec![bad("tls12-rsa-plain"), job(CELL), bad("hivemq-cloud-2021"), job(CELL)];
-    let cells = run(&workshop, jobs, 1, |_| {});
+    let cells = run(&workshop, jobs, vec![kind.into()], |_| {});
     assert_eq!(cells.len(), 4);
     for cell in &cells {
         let bad = cell.record.build.as_str() == other;
@@ -109,7 +111,7 @@ fn cell_by(
     broker: &Broker,
     address: SocketAddr,
 ) -> Finished {
-    let prepared = command::prepare(job, broker, SEED);
+    let prepared = command::prepare(job, broker, SEED, LogLines::All);
     let command = prepared.command();
     let (name, limit) = (kind.name(), limits.cell);
     session::run(&mut dut.link, name, &command, address, limit, &Interrupt::default())
@@ -155,7 +157,7 @@ fn a_board_hangs_or_dies_in_the_handshake(
     let (job, image) = (job(CELL), image(kind, BUILD));
     let broker = brokers().start(&job.broker).unwrap();
     let mut dut = start(kind, &image);
-    let board = dut.process_id();
+    let board = dut.process().unwrap().id();
     let (address, relay) = meddle(broker.address(), move || {
         signal(board, blow);
         until("the signal's effect", 10, || (stopped(board) || !runs(board)).then_some(()));
@@ -165,7 +167,7 @@ fn a_board_hangs_or_dies_in_the_handshake(
     assert!(!finished.usable && !finished.interrupted);
     drop(dut);
     assert!(!runs(board), "a board that hangs is ended, too");
-    let Cell { record, .. } = conclude(&job, kind, finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
     let (result, name) = match blow {
         Signal::STOP => (TimedOut, "hangs"),
         _ => (RigFault, "dies"),
@@ -179,13 +181,13 @@ fn a_board_hangs_or_dies_in_the_handshake(
     let mut dut = start(kind, &image);
     let finished = cell_by((kind, &mut dut), kind.limits(), &job, &broker, broker.address());
     assert!(finished.usable);
-    let Cell { record, .. } = conclude(&job, kind, finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
     assert_eq!(record.outcome.result, Connected, "the next cell is fine");
 }
 
-/// Wherever in its cell a board is hit: that cell has no result, and all others have.
+/// Wherever in its cell a board is hit: the cell is run again on a fresh one, and no result is lost.
 #[rstest]
-fn a_board_that_hangs_or_dies_costs_one_cell(#[values(Signal::STOP, Signal::KILL)] blow: Signal) {
+fn a_board_that_hangs_or_dies_costs_no_cell(#[values(Signal::STOP, Signal::KILL)] blow: Signal) {
     const CELLS: usize = 60;
     // Under a name of its own, so that no board of another test is hit.
     let folder = tempfile::tempdir().unwrap();
@@ -195,15 +197,15 @@ fn a_board_that_hangs_or_dies_costs_one_cell(#[values(Signal::STOP, Signal::KILL
     let images = images([Image { path: path.clone(), ..real }]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let workshop = Workshop {
-        kind: Kind::Native,
         limits: Limits { cell: SHORT.cell, ..Kind::Native.limits() },
+        log_lines: LogLines::All,
         images: &images,
         brokers: &brokers,
         seed: SEED,
         interrupt: &interrupt,
     };
     let mut first = None;
-    let cells = run(&workshop, vec![job(CELL); CELLS], 1, |_| {
+    let cells = run(&workshop, vec![job(CELL); CELLS], vec![Kind::Native.into()], |_| {
         if first.is_none() {
             let [board] = boards(&path)[..] else { return };
             signal(board, blow);
@@ -211,28 +213,46 @@ fn a_board_that_hangs_or_dies_costs_one_cell(#[values(Signal::STOP, Signal::KILL
         }
     });
     assert!(first.is_some_and(|board| !runs(board)));
-    assert_eq!(cells.len(), CELLS);
-    let others: Vec<_> =
-        cells.iter().map(|cell| cell.record.outcome.result).filter(|r| *r != Connected).collect();
-    assert_eq!(others, [if blow == Signal::STOP { TimedOut } else { RigFault }]);
+    let results: Vec<_> = cells.iter().map(|cell| cell.record.outcome.result).collect();
+    assert_eq!(results, [Connected; CELLS]);
+    let again: Vec<_> = cells.iter().filter(|cell| cell.record.recovery.is_some()).collect();
+    let [again] = &again[..] else { panic!("one cell met it: {again:?}") };
+    assert_eq!(again.record.tries, 2);
+    let steps = &again.record.recovery.as_ref().unwrap().steps;
+    let names: Vec<_> = steps.iter().map(|step| (&*step.step, step.failed.is_none())).collect();
+    match blow {
+        // One that hangs is first asked to end its cell.
+        Signal::STOP => assert_eq!(names, [("abort", false), ("restart", true)]),
+        _ => assert_eq!(names, [("restart", true)]),
+    }
 }
 
 #[test]
-fn a_board_that_dies_is_exit_code_3_and_the_other_cells_are_recorded() {
+fn boards_that_die_again_and_again_are_exit_code_3_and_the_other_cells_are_recorded() {
     const CELLS: usize = 60;
     let checkout = Checkout::long(CELLS);
     let rig = checkout.under_way(Kind::Native, 1);
-    let [board] = children(rig.id())[..] else { panic!("one board") };
-    signal(board, Signal::KILL);
+    let fault = || {
+        let cells = read_cells(&checkout.path("made")).unwrap();
+        cells.iter().any(|cell| cell.verdict == Verdict::Fault)
+    };
+    until("a cell that fails twice", 60, || {
+        for board in children(rig.id()) {
+            // It may have ended by itself in the meantime.
+            let board = rustix::process::Pid::from_raw(i32::try_from(board).unwrap()).unwrap();
+            let _ = rustix::process::kill_process(board, Signal::KILL);
+        }
+        fault().then_some(())
+    });
     let seen = Seen::from(rig.wait_with_output().unwrap());
     assert_eq!(seen.code, Some(3), "{seen}");
-    let said: Vec<_> =
-        seen.stderr.lines().filter(|line| line.contains("(fault of the rig)")).collect();
-    assert_eq!(said.len(), 1, "{seen}");
-    assert!(said[0].contains("board native "), "{}", said[0]);
+    let mut said = seen.stderr.lines().filter(|line| line.contains("(fault of the rig)"));
+    assert!(said.all(|line| line.contains("board native ")), "{seen}");
     let cells = read_cells(&checkout.path("made")).unwrap();
-    let faults = cells.iter().filter(|cell| cell.verdict == Verdict::Fault).count();
-    assert_eq!((cells.len(), faults), (CELLS, 1));
+    assert_eq!(cells.len(), CELLS);
+    let others = cells.iter().filter(|cell| cell.verdict != Verdict::Fault);
+    assert!(others.clone().count() > 0, "{seen}");
+    assert!(others.clone().all(|cell| cell.outcome.result == Connected), "{seen}");
 }
 
 #[test]
@@ -244,7 +264,7 @@ fn a_broker_is_gone_before_the_cell() {
     drop(gone);
     let mut dut = start(kind, &image(kind, BUILD));
     let finished = cell_by((kind, &mut dut), kind.limits(), &job, &broker, address);
-    let Cell { record, .. } = conclude(&job, kind, finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
     assert_eq!((record.outcome.result, record.verdict), (RigFault, Verdict::Fault));
     compare("broker_is_gone", record.note.unwrap(), &[]);
 }
@@ -265,7 +285,7 @@ fn a_broker_dies_in_the_handshake() {
     assert!(dying.join().unwrap().unwrap() > 0);
     assert!(finished.usable, "the board is not to blame");
     let transcript = with_account(finished, &job.broker.name, &broker, SHORT.account);
-    let Cell { record, .. } = conclude(&job, kind, transcript, None);
+    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), transcript, None);
     assert_eq!((record.outcome.result, record.verdict), (RigFault, Verdict::Fault));
     assert_eq!(record.diagnosis, None, "nothing is said about the client");
     compare("broker_dies_in_the_handshake", record.note.unwrap(), &[]);

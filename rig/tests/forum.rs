@@ -13,7 +13,8 @@ mod common;
 use common::{boards, brokers, can_run, compare, image, images, job, run};
 use reports::Cause;
 use reports::transcript::Seen;
-use rig::board::Kind;
+use rig::board::{Kind, Slot};
+use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::Image;
 use rig::run::{SEED, Workshop};
@@ -32,14 +33,14 @@ fn cells(kind: Kind, ids: &[&str]) -> Vec<Cell> {
     let images = images(jobs.iter().map(|job| image(kind, job.cell.client.build.as_str())));
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let workshop = Workshop {
-        kind,
         limits: kind.limits(),
+        log_lines: LogLines::All,
         images: &images,
         brokers: &brokers,
         seed: SEED,
         interrupt: &interrupt,
     };
-    let cells = run(&workshop, jobs, 1, |_| {});
+    let cells = run(&workshop, jobs, vec![kind.into()], |_| {});
     assert_eq!(cells.len(), ids.len());
     cells
 }
@@ -174,8 +175,8 @@ fn two_emulated_boards_side_by_side_give_what_one_gives() {
     let images = images([Image { path: path.clone(), ..real }]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let workshop = Workshop {
-        kind: Kind::Qemu,
         limits: Kind::Qemu.limits(),
+        log_lines: LogLines::All,
         images: &images,
         brokers: &brokers,
         seed: SEED,
@@ -191,7 +192,8 @@ fn two_emulated_boards_side_by_side_give_what_one_gives() {
         .collect();
     let outcomes = |workers| {
         let mut most = 0;
-        let cells = run(&workshop, jobs.clone(), workers, |_| most = most.max(boards(&path).len()));
+        let slots = vec![Slot::from(Kind::Qemu); workers];
+        let cells = run(&workshop, jobs.clone(), slots, |_| most = most.max(boards(&path).len()));
         assert_eq!(most, workers, "boards at one time");
         let mut outcomes: Vec<_> =
             cells.into_iter().map(|cell| (cell.record.cell, cell.record.outcome)).collect();

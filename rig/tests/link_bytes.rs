@@ -12,7 +12,7 @@ use rig::board::{Dut, Kind};
 use rig::command::{self, LogLines};
 use rig::deadline::Interrupt;
 use rig::firmware::Builder;
-use rig::plan::{self, Job};
+use rig::plan;
 use rig::project::Project;
 use rig::run::{SEED, Workshop};
 use rig::session;
@@ -25,12 +25,12 @@ const MOST: u64 = 8192;
 
 /// Bytes on the line for one cell that connects.
 fn carried(client: &str, log_lines: LogLines) -> u64 {
-    let job = Job { log_lines, ..job(&format!("{client}/hivemq-cloud-2021")) };
+    let job = job(&format!("{client}/hivemq-cloud-2021"));
     let (kind, interrupt) = (Kind::Native, Interrupt::default());
     let image = image(kind, job.cell.client.build.as_str());
-    let mut dut = Dut::start(kind, &image, kind.limits().boot, &interrupt).unwrap();
+    let mut dut = Dut::start(&kind.into(), &image, kind.limits().boot, &interrupt).unwrap();
     let broker = brokers().start(&job.broker).unwrap();
-    let prepared = command::prepare(&job, &broker, SEED);
+    let prepared = command::prepare(&job, &broker, SEED, log_lines);
     let finished = session::run(
         &mut dut.link,
         kind.name(),
@@ -59,20 +59,19 @@ fn forum(log_lines: LogLines) -> Vec<(CellId, Outcome, Option<Diagnosis>, usize)
     let project = Project::find().unwrap();
     let library = Library::load(&project.suites()).unwrap();
     let builds = Builder::new(project.root(), &project.cache()).builds().unwrap();
-    let mut jobs = plan::expand(&library, &builds, &["forum".to_owned()], &[], None).unwrap();
-    jobs.iter_mut().for_each(|job| job.log_lines = log_lines);
+    let jobs = plan::expand(&library, &builds, &["forum".to_owned()], &[], None).unwrap();
     let kind = Kind::Native;
     let images = images(jobs.iter().map(|job| image(kind, job.cell.client.build.as_str())));
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let workshop = Workshop {
-        kind,
         limits: kind.limits(),
+        log_lines,
         images: &images,
         brokers: &brokers,
         seed: SEED,
         interrupt: &interrupt,
     };
-    let cells = run(&workshop, jobs, 1, |_| {}).into_iter().map(|cell| {
+    let cells = run(&workshop, jobs, vec![kind.into()], |_| {}).into_iter().map(|cell| {
         let lines = cell.transcript.seen().filter(|seen| matches!(seen, Seen::Log(_))).count();
         (cell.record.cell, cell.record.outcome, cell.record.diagnosis, lines)
     });

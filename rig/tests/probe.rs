@@ -29,9 +29,10 @@ fn a_real_build_is_loaded_and_says_hello() {
     }
     let image = image(Kind::Qemu, BUILD);
     let dut =
-        Dut::start(Kind::Qemu, &image, Kind::Qemu.limits().boot, &Interrupt::default()).unwrap();
+        Dut::start(&Kind::Qemu.into(), &image, Kind::Qemu.limits().boot, &Interrupt::default())
+            .unwrap();
     assert_eq!(dut.identity.image, image.id);
-    let probe = dut.process().emulated().unwrap().probe();
+    let probe = dut.process().unwrap().emulated().unwrap().probe();
     let serial = probe.rsplit(':').next().unwrap();
     let found = discover();
     assert!(found.iter().any(|found| found.serial.as_deref() == Some(serial)), "{found:?}");
@@ -44,8 +45,8 @@ fn a_running_dut_is_started_anew_through_its_probe() {
     }
     let image = image(Kind::Qemu, BUILD);
     let limit = Kind::Qemu.limits().boot;
-    let mut dut = Dut::start(Kind::Qemu, &image, limit, &Interrupt::default()).unwrap();
-    let wiring = qemu::wiring(dut.process().emulated().unwrap());
+    let mut dut = Dut::start(&Kind::Qemu.into(), &image, limit, &Interrupt::default()).unwrap();
+    let wiring = qemu::wiring(dut.process().unwrap().emulated().unwrap());
     let mut debugger = Debugger::attach("qemu", &wiring).unwrap();
     // Halted: it does not answer.
     dut.link.renew_token();

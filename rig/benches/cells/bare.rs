@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use mbedtls::{Host, HostError, Session};
 use mqttbytes::QoS;
 use mqttbytes::v4::{self, Packet};
+use rig::command::{LogLines, prepare};
 use rig::plan::Job;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
@@ -46,7 +47,7 @@ pub fn connections(work: &Work, count: usize, workers: usize) -> Result<Duration
 }
 
 fn connection(job: &Job, broker: &Broker) -> Result<()> {
-    let prepared = rig::command::prepare(job, broker, rig::run::SEED);
+    let prepared = prepare(job, broker, rig::run::SEED, LogLines::All);
     let command = CellCommand { log_level: 0, ..prepared.command() };
     let stream = TcpStream::connect(broker.address())?;
     stream.set_nodelay(true)?;

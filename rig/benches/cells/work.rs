@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use brokers::Brokers;
 use reports::record::{Run, RunFolder, SCHEMA};
-use rig::board::Kind;
+use rig::board::{Kind, Slot};
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::{Builder, Image};
@@ -52,7 +52,6 @@ impl Work {
             cell: CellId { client, broker: BROKER.to_owned() },
             suite: "bench".to_owned(),
             log_level: LOG_LEVEL,
-            log_lines: LogLines::All,
         };
         let brokers = Brokers::new(&project.cache().join("pki"))?;
         // Makes the broker's keys if there are none yet.
@@ -91,8 +90,8 @@ impl Work {
         let images = BTreeMap::from([(image.build.clone(), image.clone())]);
         let interrupt = Interrupt::default();
         let workshop = Workshop {
-            kind,
             limits: kind.limits(),
+            log_lines: LogLines::All,
             images: &images,
             brokers: &self.brokers,
             seed: SEED,
@@ -101,7 +100,7 @@ impl Work {
         let began = Instant::now();
         let mut ends = Vec::new();
         let mut trouble = Ok(());
-        rig::run::run(&workshop, jobs, workers, |event| {
+        rig::run::run(&workshop, jobs, vec![Slot::from(kind); workers], |event| {
             if let RunEvent::Finished(cell) = event {
                 ends.push(Instant::now());
                 let written = folder.append(&cell.record, &cell.transcript);
@@ -140,7 +139,7 @@ impl Work {
         let finished = rig::session::run(
             &mut link,
             Kind::Qemu.name(),
-            &rig::command::prepare(&job, &broker, SEED).command(),
+            &rig::command::prepare(&job, &broker, SEED, LogLines::All).command(),
             broker.address(),
             Kind::Qemu.limits().cell,
             &interrupt,
@@ -159,7 +158,7 @@ impl Work {
             interrupted: false,
             rig: env!("CARGO_PKG_VERSION").to_owned(),
             suites: Vec::new(),
-            board: kind.board_name(),
+            board: Slot::from(kind).name(),
             seed: SEED,
             plan: jobs.iter().map(|job| job.cell.clone()).collect(),
         }

@@ -12,8 +12,10 @@ use std::sync::PoisonError;
 /// Starts the image with the pseudo-terminal's name as its argument. The process ends by itself
 /// when the rig's end is closed, even if the rig was killed.
 pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, BoardError> {
-    let line =
-        |source: serialport::Error| BoardError::Line { board: Kind::Native, source: source.into() };
+    let line = |source: serialport::Error| BoardError::Line {
+        board: Kind::Native.name().to_owned(),
+        source: source.into(),
+    };
     // `pair` opens both ends so that child processes inherit them, and an inherited end keeps the
     // line from ever looking closed. Clones are not inherited; until the first ones are gone,
     // nobody else may start a process.
@@ -34,8 +36,8 @@ pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, Boa
         .stdout(Stdio::null())
         // Ctrl-C is for the rig, which then ends its boards in good order.
         .process_group(0);
-    let process = Process::start(Kind::Native, command, &image.path.display().to_string())?;
+    let process = Process::start(Kind::Native.name(), command, &image.path.display().to_string())?;
     drop(spawning);
     let link = Link::new(Port::Serial(master), interrupt.clone());
-    Ok(Started { link, process, until_hello: Some(Box::new(slave)) })
+    Ok(Started { link, process: Some(process), until_hello: Some(Box::new(slave)) })
 }

@@ -46,7 +46,7 @@ const SPEED_KHZ: u32 = 10_000;
 pub(super) fn start(image: &Image, interrupt: &Interrupt) -> Result<Started, BoardError> {
     let (process, socket) = boot(image)?;
     let link = Link::new(Port::Socket(socket), interrupt.clone());
-    Ok(Started { link, process, until_hello: None })
+    Ok(Started { link, process: Some(process), until_hello: None })
 }
 
 /// Starts QEMU, and through its probe the image. The socket carries the board's UART; the emulator
@@ -70,7 +70,7 @@ pub fn boot(image: &Image) -> Result<(Process, UnixStream), BoardError> {
 /// # Errors
 /// [`BoardError`] if there is no socket to be had, or no QEMU.
 pub fn power_up(title: &Path) -> Result<(Process, UnixStream), BoardError> {
-    let line = |source| BoardError::Line { board: Kind::Qemu, source };
+    let line = |source| BoardError::Line { board: Kind::Qemu.name().to_owned(), source };
     let folder = tempfile::tempdir().map_err(line)?;
     let (ours, theirs) = UnixStream::pair().map_err(line)?;
     let input = OwnedFd::from(theirs.try_clone().map_err(line)?);
@@ -88,15 +88,15 @@ pub fn power_up(title: &Path) -> Result<(Process, UnixStream), BoardError> {
         .process_group(0);
     let mut process = {
         let _spawning = super::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
-        Process::start(Kind::Qemu, command, PROGRAM)?
+        Process::start(Kind::Qemu.name(), command, PROGRAM)?
     };
-    let serial = format!("qemu-{}", process.child.id());
-    let gone = || matches!(process.child.try_wait(), Ok(Some(_)));
+    let serial = format!("qemu-{}", process.id());
+    let gone = || process.ended().is_some();
     let board =
         EmulatedBoard::connect(folder.path(), &serial, Deadline::after(SOCKETS_LIMIT), gone);
     // Once connected, the sockets' names are not needed any more, and the folder may go.
     process.board = Some(board.map_err(|error| BoardError::Silent {
-        board: Kind::Qemu,
+        board: Kind::Qemu.name().to_owned(),
         reason: format!("the emulator's debug sockets do not open ({error})"),
         said: match process.last_words() {
             words if words.is_empty() => words,

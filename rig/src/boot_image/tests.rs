@@ -42,7 +42,7 @@ fn first_stage(size: usize) -> Vec<u8> {
     body
 }
 
-fn hexdump(image: &FlashImage, count: usize) -> String {
+fn hexdump(image: &BootImage, count: usize) -> String {
     let lines = image.bytes()[..count].chunks(16).enumerate().map(|(line, bytes)| {
         let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{:06x}  {}\n", image.offset() as usize + line * 16, hex.join(" "))

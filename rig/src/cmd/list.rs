@@ -1,11 +1,10 @@
 //! `rig list`: what there is.
 
+mod boards;
 mod builds;
 
 use super::columns;
-use crate::board::Kind;
 use crate::cli::{Format, What};
-use crate::doctor;
 use crate::exit::Exit;
 use crate::firmware::Builder;
 use crate::plan;
@@ -15,6 +14,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use suites::Library;
+use suites::suite::Suite;
 
 /// One thing in a list.
 #[derive(Serialize)]
@@ -31,27 +31,21 @@ pub(super) fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     let project = Project::find()?;
-    if what == What::Builds {
-        let builder = Builder::new(project.root(), &project.cache());
-        let rows = builds::rows(&builder, build, terminal)?;
-        super::write(terminal, format, &rows, || builds::describe(&rows))?;
-        return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
-    }
     let rows = match what {
-        What::Boards => boards(),
-        _ => {
-            let library = Library::load(&project.suites())?;
-            match what {
-                What::Clients => clients(&project, &library)?,
-                What::Brokers => of(library.brokers.values().map(|b| (&b.name, &b.summary))),
-                What::Suites => library
-                    .suites
-                    .values()
-                    .map(|s| row(&s.name, &format!("{} ({} cells)", s.summary, s.cells.len())))
-                    .collect(),
-                _ => cells(&project, &library, suites)?,
-            }
+        What::Boards => return boards::run(&project, format, terminal),
+        What::Builds => {
+            let builder = Builder::new(project.root(), &project.cache());
+            let rows = builds::rows(&builder, build, terminal)?;
+            super::write(terminal, format, &rows, || builds::describe(&rows))?;
+            return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
         }
+        What::Clients => clients(&project, &Library::load(&project.suites())?)?,
+        What::Brokers => {
+            let library = Library::load(&project.suites())?;
+            of(library.brokers.values().map(|broker| (&broker.name, &broker.summary)))
+        }
+        What::Suites => suites_of(&Library::load(&project.suites())?),
+        What::Cells => cells(&project, &Library::load(&project.suites())?, suites)?,
     };
     let empty = rows.is_empty();
     super::write(terminal, format, &rows, || {
@@ -69,15 +63,9 @@ fn of<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<Row> {
     pairs.map(|(name, about)| row(name, about)).collect()
 }
 
-fn boards() -> Vec<Row> {
-    Kind::ALL
-        .into_iter()
-        .map(|kind| {
-            let ready = doctor::check(kind).ready;
-            let state = if ready { "can run here" } else { "cannot run here; see `rig doctor`" };
-            row(kind.name(), &format!("{}; {state}", kind.describe()))
-        })
-        .collect()
+fn suites_of(library: &Library) -> Vec<Row> {
+    let about = |suite: &Suite| format!("{} ({} cells)", suite.summary, suite.cells.len());
+    library.suites.values().map(|suite| row(&suite.name, &about(suite))).collect()
 }
 
 /// Every client that some suite uses.

@@ -1,10 +1,10 @@
 //! `rig run`: suites on a board, each cell beside its snapshot.
 
-use super::fault;
-use crate::board::Kind;
-use crate::cli::{self, Format, RunArgs};
+use super::{boards, fault};
+use crate::board::{Kind, Slot};
+use crate::cli::{Format, RunArgs};
+use crate::command::LogLines;
 use crate::deadline::Interrupt;
-use crate::doctor;
 use crate::exit::Exit;
 use crate::firmware::{Builder, Image};
 use crate::plan::{self, Job};
@@ -15,11 +15,11 @@ use crate::summary;
 use crate::terminal::Terminal;
 use crate::verdict::Cell;
 use anyhow::{Context, Result};
+use boards::Chosen;
 use brokers::Brokers;
-use reports::record::{self, CellRecord, Run, RunFolder, SCHEMA, Verdict};
+use reports::record::{self, BoardName, CellRecord, Run, RunFolder, SCHEMA, Verdict};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use suites::{BuildName, ClientName, Library, Snapshot};
@@ -41,16 +41,20 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         return Ok(Exit::NothingSelected);
     }
     // Asked for a board that does not exist: said before anything is installed or built.
-    let named = args.board.as_deref().map(cli::kind).transpose()?;
+    let bench = boards::bench(&project)?;
+    let mut chosen = boards::choose(&args.board, &bench)?;
     if args.setup {
         setup::install(|line| terminal.say(line)).map_err(fault)?;
+        chosen = boards::choose(&args.board, &bench)?;
     }
-    let kind = choose(named, terminal);
+    let kind = chosen.kind;
+    say_boards(&chosen, terminal);
     kind.ready().map_err(fault)?;
     let mut snapshots = Snapshots::new(project.suites());
     snapshots.load(&jobs)?;
     let plan: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
-    let (folder, mut finished) = run_folder(args, &project, &mut jobs, kind)?;
+    let board = name(&chosen);
+    let (folder, mut finished) = run_folder(args, &project, &mut jobs, &board)?;
     let mut run = Run {
         schema: SCHEMA,
         id: folder_name(&folder),
@@ -59,7 +63,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         interrupted: false,
         rig: env!("CARGO_PKG_VERSION").to_owned(),
         suites,
-        board: kind.board_name(),
+        board,
         seed: SEED,
         plan,
     };
@@ -70,16 +74,16 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         .map_err(fault)
         .context("cannot listen for Ctrl-C")?;
     let images = images(&builder, kind, &jobs, terminal)?;
+    let (slots, _locks) = boards::slots(&chosen, args.jobs, jobs.len(), &builder, terminal)?;
     let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
     let mut out = RunFolder::open(&folder, &run).map_err(fault)?;
     link_latest(&project, &folder);
 
-    let workers = workers(args, jobs.len());
     terminal.begin_cells(jobs.len());
     let began = Instant::now();
     let workshop = Workshop {
-        kind,
         limits: kind.limits(),
+        log_lines: log_lines(&slots),
         images: &images,
         brokers: &brokers,
         seed: SEED,
@@ -87,7 +91,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     };
     let mut trouble = None;
     let mut foreign = None;
-    crate::run::run(&workshop, jobs, workers, |mut event| {
+    crate::run::run(&workshop, jobs, slots, |mut event| {
         if let RunEvent::Finished(cell) = &mut event {
             let snapshot = snapshots.of(&cell.suite, &cell.record.client);
             cell.compare(snapshot);
@@ -132,13 +136,29 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     Ok(exit(&run, &finished, args.accept))
 }
 
-fn choose(named: Option<Kind>, terminal: &Terminal) -> Kind {
-    let (kind, why) = match named {
-        Some(kind) => (kind, "as asked".to_owned()),
-        None => doctor::choose(),
+fn say_boards(chosen: &Chosen, terminal: &Terminal) {
+    let names: Vec<_> = chosen.boards.iter().map(|board| board.name.as_str()).collect();
+    let names = match names.is_empty() {
+        true => chosen.kind.name().to_owned(),
+        false => format!("{} {}", chosen.kind, names.join(", ")),
     };
-    terminal.say(&format!("board: {kind}, {} ({why})", kind.describe()));
-    kind
+    terminal.say(&format!("board: {names}, {} ({})", chosen.kind.describe(), chosen.why));
+}
+
+/// What the slowest of the boards' lines has time for.
+fn log_lines(slots: &[Slot]) -> LogLines {
+    match slots.iter().all(|slot| slot.log_lines() == LogLines::All) {
+        true => LogLines::All,
+        false => LogLines::Quoted,
+    }
+}
+
+/// The name of a run's boards: of the board, or of their kind if they are several or nameless.
+fn name(chosen: &Chosen) -> BoardName {
+    match &chosen.boards[..] {
+        [board] => BoardName { name: board.name.clone(), kind: chosen.kind.name().to_owned() },
+        _ => Slot::from(chosen.kind).name(),
+    }
 }
 
 /// The folder of this run, and what a run that is continued has finished already.
@@ -146,11 +166,11 @@ fn run_folder(
     args: &RunArgs,
     project: &Project,
     jobs: &mut Vec<Job>,
-    kind: Kind,
+    board: &BoardName,
 ) -> Result<(PathBuf, Vec<CellRecord>)> {
     if let Some(folder) = &args.resume {
         let before = record::read_run(folder)?;
-        if before.board != kind.board_name() {
+        if before.board.kind != board.kind {
             anyhow::bail!(
                 "the run in {} was on board {}: give `--board {}` to go on with it",
                 folder.display(),
@@ -208,11 +228,6 @@ fn stream(terminal: &Terminal, format: Format, cell: &CellRecord) -> Result<()> 
         terminal.data(&line).map_err(fault)?;
     }
     Ok(())
-}
-
-fn workers(args: &RunArgs, jobs: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    args.jobs.map_or(cores, usize::from).min(jobs).max(1)
 }
 
 fn exit(run: &Run, cells: &[CellRecord], accepted: bool) -> Exit {

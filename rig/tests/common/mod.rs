@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code, helpers included")]
 
 use brokers::Brokers;
-use rig::board::Kind;
-use rig::command::LogLines;
+use rig::bench::Bench;
+use rig::board::{Kind, Slot};
 use rig::doctor;
 use rig::firmware::{Builder, Image};
 use rig::plan::Job;
@@ -77,7 +77,7 @@ pub fn signal(id: u32, signal: rustix::process::Signal) {
 
 /// Whether this kind of board can run here. With `RIG_NO_SKIP` set it must.
 pub fn can_run(kind: Kind) -> bool {
-    let checkup = doctor::check(kind);
+    let checkup = doctor::check(kind, &Bench::default());
     let lacks: Vec<_> =
         checkup.needs.iter().filter(|need| need.found.is_none()).map(|need| need.what).collect();
     let no_skip = std::env::var_os("RIG_NO_SKIP").is_some();
@@ -107,7 +107,6 @@ pub fn job(cell: &str) -> Job {
     Job {
         suite: "test".to_owned(),
         log_level: 4,
-        log_lines: LogLines::All,
         profile: library.profile(&cell.client.profile).unwrap().clone(),
         broker: library.broker(&cell.broker).unwrap().clone(),
         cell,
@@ -124,11 +123,11 @@ pub fn brokers() -> Brokers {
 pub fn run(
     workshop: &Workshop<'_>,
     jobs: Vec<Job>,
-    workers: usize,
+    slots: Vec<Slot>,
     mut listen: impl FnMut(&Cell),
 ) -> Vec<Cell> {
     let mut cells = Vec::new();
-    rig::run::run(workshop, jobs, workers, |event| {
+    rig::run::run(workshop, jobs, slots, |event| {
         if let RunEvent::Finished(cell) = event {
             listen(&cell);
             cells.push(*cell);

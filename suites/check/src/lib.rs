@@ -4,7 +4,9 @@
 //! was seen is laid over the snapshot, with figures within their tolerance left as they stand, so
 //! that the text changes only where the outcome has.
 
+use rig::bench::Bench;
 use rig::board::Kind;
+use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::doctor;
 use rig::firmware::Builder;
@@ -32,7 +34,7 @@ pub fn may_skip() -> bool {
 #[must_use]
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 pub fn can_run(kind: Kind) -> bool {
-    let checkup = doctor::check(kind);
+    let checkup = doctor::check(kind, &Bench::default());
     let lacks: Vec<_> =
         checkup.needs.iter().filter(|need| need.found.is_none()).map(|need| need.what).collect();
     assert!(
@@ -71,15 +73,15 @@ pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, 
     let brokers = brokers::Brokers::new(&project.cache().join("pki"))?;
     let interrupt = Interrupt::default();
     let workshop = Workshop {
-        kind,
         limits: kind.limits(),
+        log_lines: LogLines::All,
         images: &images,
         brokers: &brokers,
         seed: SEED,
         interrupt: &interrupt,
     };
     let mut cells = Vec::new();
-    run(&workshop, jobs, 1, |event| {
+    run(&workshop, jobs, vec![kind.into()], |event| {
         if let RunEvent::Finished(cell) = event {
             cells.push(*cell);
         }

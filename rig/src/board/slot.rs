@@ -1,0 +1,108 @@
+//! Places where a DUT can live, and the ladder that brings one back.
+
+use super::{Kind, Limits};
+use crate::bench;
+use crate::command::LogLines;
+use reports::record::BoardName;
+use std::path::PathBuf;
+
+/// A place where one DUT can live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// A process or an emulator that the rig starts when it needs one, and ends. There are as many
+    /// as are wanted, and they are alike: results do not tell them apart.
+    Started(Kind),
+    /// A board of the bench; there is one.
+    Attached(Box<Attached>),
+}
+
+/// A board of the bench, with what it takes to write its flash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The board.
+    pub board: bench::Board,
+    /// The flash algorithm for its chip, an ELF file; needed only to write flash.
+    pub algorithm: Option<PathBuf>,
+}
+
+/// A step of the recovery ladder: what is done to a board so that it runs an image afterwards.
+/// Each takes more away from the board than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// Stop the core, put the image in place and start it. What a fresh board gets, too. For a
+    /// board that the rig starts by itself: a new process.
+    Load,
+    /// The same after a reset of the whole chip, peripherals included.
+    FullReset,
+    /// The same after its power was taken away and given back by the bench's command.
+    Power,
+}
+
+impl Rung {
+    /// Its name in records and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "reset",
+            Self::FullReset => "full_reset",
+            Self::Power => "power",
+        }
+    }
+}
+
+impl Slot {
+    /// What kind of board lives here.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Started(kind) => *kind,
+            Self::Attached(attached) => attached.board.kind,
+        }
+    }
+
+    /// The name under which results are kept.
+    #[must_use]
+    pub fn name(&self) -> BoardName {
+        let kind = self.kind().name().to_owned();
+        match self {
+            Self::Started(_) => BoardName { name: kind.clone(), kind },
+            Self::Attached(attached) => BoardName { name: attached.board.name.clone(), kind },
+        }
+    }
+
+    /// What may be tried, in this order, when the DUT here no longer answers.
+    #[must_use]
+    pub fn rungs(&self) -> Vec<Rung> {
+        match self {
+            Self::Started(_) => vec![Rung::Load],
+            Self::Attached(attached) => {
+                let power = attached.board.power.is_some().then_some(Rung::Power);
+                [Rung::Load, Rung::FullReset].into_iter().chain(power).collect()
+            }
+        }
+    }
+
+    /// Which log lines the line to this board has time for.
+    #[must_use]
+    pub fn log_lines(&self) -> LogLines {
+        match self {
+            Self::Started(_) => LogLines::All,
+            Self::Attached(attached) => match attached.board.probe {
+                bench::Probe::Usb(_) => LogLines::at_baud(attached.board.baud),
+                bench::Probe::Emulator(_) => LogLines::All,
+            },
+        }
+    }
+
+    /// How long what may take here.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.kind().limits()
+    }
+}
+
+impl From<Kind> for Slot {
+    fn from(kind: Kind) -> Self {
+        Self::Started(kind)
+    }
+}
