@@ -1,6 +1,6 @@
 //! What this machine has for each kind of board, what it lacks, and which command mends that.
 
-use crate::bench::Bench;
+use crate::bench::{self, Bench, discover};
 use crate::board::Kind;
 use crate::firmware;
 use serde::Serialize;
@@ -92,12 +92,25 @@ fn newlib() -> Need {
 
 /// The attached boards. Whether they answer is looked at by `rig doctor --board`.
 fn board(bench: &Bench) -> Need {
-    let names: Vec<_> = bench.of_kind(Kind::Ameba1).map(|board| board.name.as_str()).collect();
-    found_or(
-        "board in bench.toml",
-        (!names.is_empty()).then(|| names.join(", ")),
-        "plug one in and paste the entry that `cargo rig list boards` prints",
-    )
+    let attached = match bench.of_kind(Kind::Ameba1).next() {
+        // Nobody has to look at USB for that.
+        None => Vec::new(),
+        Some(_) => discover::attached(bench),
+    };
+    let plugged_in = |board: &&bench::Board| {
+        attached.iter().any(|probe| probe.board.as_ref() == Some(&board.name))
+    };
+    let (there, away): (Vec<_>, Vec<_>) = bench.of_kind(Kind::Ameba1).partition(plugged_in);
+    let names = |boards: &[&bench::Board]| {
+        boards.iter().map(|board| board.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mend = match away.is_empty() {
+        true => "plug one in and paste the entry that `cargo rig list boards` prints",
+        false => {
+            "the probe of no board in bench.toml is plugged in; `cargo rig list boards` shows what is"
+        }
+    };
+    found_or("board in bench.toml", (!there.is_empty()).then(|| names(&there)), mend)
 }
 
 fn rust_for_m3() -> Need {
