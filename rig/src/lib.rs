@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * [`firmware`] makes the images, [`board`] brings them to life, [`link`] speaks with them.
-//! * [`bench`] says which boards are attached, [`probe`] gets at their chips, [`boot_image`] makes
+//! * [`mod@bench`] says which boards are attached, [`probe`] gets at their chips, [`boot_image`] makes
 //!   what their flash holds, [`backup`] keeps what it held before, [`power`] switches them.
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
