@@ -112,7 +112,8 @@ pub struct RunArgs {
     /// best that can run here]
     #[arg(long, value_name = "KIND_OR_NAME")]
     pub board: Vec<String>,
-    /// Only cells whose id `<client>/<broker>` contains this text; may be given more than once
+    /// Only cells whose id `<client>/<broker>` contains this text; of several words all must be in
+    /// it, and those behind ! must not; given more than once, one is enough
     #[arg(long, value_name = "TEXT")]
     pub filter: Vec<String>,
     /// Cells that run side by side [default: the number of processor cores]

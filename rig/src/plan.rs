@@ -1,6 +1,7 @@
 //! What is to be run: cells with everything they need, in an order that changes boards rarely.
 
 use crate::firmware::BuildInfo;
+use std::collections::{HashMap, HashSet};
 use suites::broker::BrokerProfile;
 use suites::cell::CellId;
 use suites::library::{Library, Unknown};
@@ -42,6 +43,26 @@ impl std::str::FromStr for Shard {
     }
 }
 
+/// Which cells are wanted: words that must all fit, those behind `!` must not.
+struct Filter<'a>(Vec<(bool, &'a str)>);
+
+impl<'a> Filter<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(
+            text.split_whitespace()
+                .map(|word| match word.strip_prefix('!') {
+                    Some(word) => (false, word),
+                    None => (true, word),
+                })
+                .collect(),
+        )
+    }
+
+    fn passes(&self, id: &str) -> bool {
+        self.0.iter().all(|(wanted, word)| id.contains(word) == *wanted)
+    }
+}
+
 /// The jobs of the named suites that pass every filter, each cell once, grouped by build.
 ///
 /// The order is stable: the same suites and filters always give the same list.
@@ -55,19 +76,21 @@ pub fn expand(
     filters: &[String],
     shard: Option<Shard>,
 ) -> Result<Vec<Job>, Unknown> {
+    let filters: Vec<Filter> = filters.iter().map(|text| Filter::of(text)).collect();
+    let known: HashSet<&str> = builds.iter().map(|build| build.name.as_str()).collect();
+    let mut planned = HashSet::new();
     let mut jobs: Vec<Job> = Vec::new();
     for name in suites {
         let suite = library.suite(name)?;
         for cell in &suite.cells {
-            let known = builds.iter().map(|build| build.name.as_str());
-            if !known.clone().any(|build| build == cell.client.build.as_str()) {
-                let build = cell.client.build.as_str();
+            let build = cell.client.build.as_str();
+            if !known.contains(build) {
+                let known = builds.iter().map(|build| build.name.as_str());
                 return Err(Unknown::new("build", build, known, "rig list builds"));
             }
             let id = cell.to_string();
-            let wanted =
-                filters.is_empty() || filters.iter().any(|text| id.contains(text.as_str()));
-            if wanted && !jobs.iter().any(|job| job.cell == *cell) {
+            let wanted = filters.is_empty() || filters.iter().any(|filter| filter.passes(&id));
+            if wanted && planned.insert(id) {
                 jobs.push(Job {
                     cell: cell.clone(),
                     suite: suite.name.clone(),
@@ -79,8 +102,12 @@ pub fn expand(
         }
     }
     // A stable sort keeps the file's order within a build, and the builds' order as they appear.
-    let order: Vec<_> = jobs.iter().map(|job| job.cell.client.build.clone()).collect();
-    jobs.sort_by_key(|job| order.iter().position(|build| *build == job.cell.client.build));
+    let mut order = HashMap::new();
+    for job in &jobs {
+        let next = order.len();
+        order.entry(job.cell.client.build.clone()).or_insert(next);
+    }
+    jobs.sort_by_key(|job| order.get(&job.cell.client.build).copied());
     if let Some(shard) = shard {
         let mut number = 0;
         jobs.retain(|_| {

@@ -7,8 +7,10 @@ use rig::firmware::{BuildInfo, Builder};
 use rig::plan::{Shard, expand};
 use rig::project::Project;
 use rstest::rstest;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
-use suites::{ClientProfile, Library, Suite, Unknown};
+use suites::suite::SuiteFile;
+use suites::{ClientProfile, Library, Unknown};
 
 /// Two suites over the builds `s/a` and `s/b`; the second repeats a cell of the first.
 fn library() -> Library {
@@ -23,7 +25,9 @@ fn library() -> Library {
         let text = format!(
             "summary = 'x'\n{rest}\n[[cells]]\nclients = [{clients}]\nbrokers = [{brokers}]\n"
         );
-        (name.to_owned(), Suite::parse(name, &text, "x").unwrap())
+        let file = SuiteFile::parse(name, &text, "x").unwrap();
+        let clients = file.clients().collect();
+        (name.to_owned(), file.resolve(&clients, &BTreeSet::new()).unwrap())
     };
     Library {
         profiles: [profile("one"), profile("two")].into(),
@@ -90,6 +94,8 @@ fn the_first_suite_counts() {
 #[case::a_whole_cell(&["s/b+one/q"], &[5])]
 #[case::either_of_two(&["+two/p", "s/a+one/q"], &[1, 2])]
 #[case::everything(&[""], &[0, 1, 2, 3, 4, 5, 6])]
+#[case::all_words(&["s/a +one"], &[0, 1])]
+#[case::words_that_must_not_fit(&["s/a !+one"], &[2, 3])]
 #[case::no_pattern(&["s/.*"], &[])]
 #[case::nothing(&["+three"], &[])]
 fn a_filter_is_a_part_of_the_cells_id(#[case] filters: &[&str], #[case] wanted: &[usize]) {

@@ -20,6 +20,7 @@ pub mod hello;
 pub mod library;
 pub mod names;
 pub mod outcome;
+pub mod pairs;
 pub mod profile;
 pub mod snapshot;
 pub mod stream;

@@ -4,8 +4,8 @@ use crate::broker::BrokerProfile;
 use crate::cell::CellId;
 use crate::file::{self, FileError, nearest};
 use crate::profile::ClientProfile;
-use crate::suite::Suite;
-use std::collections::BTreeMap;
+use crate::suite::{Suite, SuiteFile};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The profiles and suites that there are, by name.
@@ -81,11 +81,15 @@ impl Library {
     /// # Errors
     /// The first thing that is wrong, with file and line where there is one.
     pub fn load(folder: &Path) -> Result<Self, LibraryError> {
-        let library = Self {
-            profiles: read(&folder.join("profiles"), ClientProfile::parse)?,
-            brokers: read(&folder.join("brokers"), BrokerProfile::parse)?,
-            suites: read(&folder.join("matrix"), Suite::parse)?,
-        };
+        let profiles = read(&folder.join("profiles"), ClientProfile::parse)?;
+        let brokers = read(&folder.join("brokers"), BrokerProfile::parse)?;
+        let files = read(&folder.join("matrix"), SuiteFile::parse)?;
+        let clients: BTreeSet<_> = files.values().flat_map(SuiteFile::clients).collect();
+        let names = brokers.keys().map(String::as_str).collect();
+        let resolve =
+            |(name, file): (String, SuiteFile)| Ok((name, file.resolve(&clients, &names)?));
+        let suites = files.into_iter().map(resolve).collect::<Result<_, LibraryError>>()?;
+        let library = Self { profiles, brokers, suites };
         for suite in library.suites.values() {
             for cell in &suite.cells {
                 library.check(cell).map_err(|unknown| {

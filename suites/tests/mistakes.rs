@@ -1,7 +1,8 @@
 //! Every mistake in a file of the user's gives a message that says where and what to do.
 
 use rstest::rstest;
-use suites::{ClientProfile, Library, Suite};
+use suites::suite::SuiteFile;
+use suites::{ClientProfile, Library};
 
 #[rstest]
 #[case::unknown_key("summary = 'x'\npreste = 'suiteb'\n")]
@@ -20,7 +21,7 @@ fn in_a_client_profile(#[case] text: &str) {
 #[test]
 fn in_the_name_of_a_client() {
     let text = "summary = 'x'\n[[cells]]\nclients = ['rsa-16384+suiteb']\nbrokers = ['b']\n";
-    let error = Suite::parse("mine", text, "suites/matrix/mine.toml").unwrap_err();
+    let error = SuiteFile::parse("mine", text, "suites/matrix/mine.toml").unwrap_err();
     insta::assert_snapshot!(error);
 }
 
