@@ -14,6 +14,7 @@ pub mod discover;
 pub mod lock;
 
 use crate::board::Kind;
+use crate::firmware::Target;
 use crate::probe::Chip;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct Board {
     pub probe: Probe,
     /// SWD rate in kHz.
     pub speed_khz: u32,
+    /// What carries the frames between rig and DUT.
+    pub link: Line,
     /// The serial port; `None`: the one that belongs to the probe.
     pub port: Option<String>,
     /// Rate of the serial port in baud.
@@ -60,6 +63,28 @@ pub struct Board {
     pub power: Option<Vec<String>>,
     /// What may be asked for with `--board tag:NAME`.
     pub tags: Vec<String>,
+}
+
+impl Board {
+    /// What firmware is compiled for it.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match (self.kind, self.link) {
+            (Kind::Qemu, Line::Rtt) => Target::Mps2An385Rtt,
+            (kind, _) => kind.target(),
+        }
+    }
+}
+
+/// What carries the frames between rig and DUT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// The serial port: 38400 baud on the DEV01 board.
+    #[default]
+    Serial,
+    /// The debug probe, by two rings in the DUT's memory: no wire and no rate of its own.
+    Rtt,
 }
 
 /// How the rig gets at a board's core.
@@ -131,6 +156,8 @@ struct RawBoard {
     emulator: Option<PathBuf>,
     chip: Option<RawChip>,
     speed_khz: Option<u32>,
+    #[serde(default)]
+    link: Line,
     port: Option<String>,
     baud: Option<u32>,
     #[serde(default)]
@@ -272,12 +299,23 @@ fn check(
             Err(refuse(key, format!("board {name}: {key} = {value} is not in {least} to {most}")))
         }
     };
+    if raw.link == Line::Rtt
+        && let Some(key) = [("port", raw.port.is_some()), ("baud", raw.baud.is_some())]
+            .into_iter()
+            .find_map(|(key, given)| given.then_some(key))
+    {
+        let message = format!(
+            "board {name}: with link = \"rtt\" the probe carries the frames: take {key} away, or set link = \"serial\""
+        );
+        return Err(refuse(key, message));
+    }
     let board = Board {
         name: name.to_owned(),
         kind,
         chip,
         probe,
         speed_khz: within("speed_khz", raw.speed_khz.unwrap_or(CAREFUL_KHZ), 10, 50_000)?,
+        link: raw.link,
         port: raw.port,
         baud: within("baud", raw.baud.unwrap_or(ON_BOARD_BAUD), 1200, 4_000_000)?,
         start: raw.start,
@@ -317,6 +355,7 @@ mod tests {
         let board = &boards[0];
         assert_eq!((board.kind, board.chip), (Kind::Ameba1, Chip::Rtl8195a));
         assert_eq!((board.baud, board.speed_khz), (38_400, 1000));
+        assert_eq!(board.link, Line::Serial);
         assert_eq!(board.start, StartFrom::Ram, "nothing on the board is written unless asked for");
         let Probe::Usb(probe) = &board.probe else { panic!("{board:?}") };
         assert_eq!(probe.serial, "0240:a1");
@@ -327,6 +366,16 @@ mod tests {
     fn an_emulator_is_found_beside_the_file() {
         let boards = read("[boards.e]\nkind = 'qemu'\nemulator = 'sockets'\n").unwrap();
         assert_eq!(boards[0].probe, Probe::Emulator(PathBuf::from("/bench/sockets")));
+    }
+
+    #[test]
+    fn the_probe_can_be_the_line_and_the_emulated_board_wants_another_image_for_it() {
+        let desk = read(&format!("{DESK}link = 'rtt'\n")).unwrap();
+        assert_eq!((desk[0].link, desk[0].target()), (Line::Rtt, Target::Ameba1));
+        let emulated = |link| format!("[boards.e]\nkind = 'qemu'\nemulator = 'x'\n{link}");
+        let target = |link| read(&emulated(link)).unwrap()[0].target();
+        assert_eq!(target("link = 'rtt'"), Target::Mps2An385Rtt);
+        assert_eq!(target("link = 'serial'"), Target::Mps2An385);
     }
 
     #[test]
@@ -344,6 +393,9 @@ mod tests {
             ("speed", desk("speed_khz = 100000")),
             ("power", desk("power = []")),
             ("port", desk("port = ''")),
+            ("unknown link", desk("link = 'usb'")),
+            ("rtt and a port", desk("link = 'rtt'\nport = '/dev/ttyUSB0'")),
+            ("rtt and a rate", desk("link = 'rtt'\nbaud = 115200")),
             ("name of a kind", DESK.replace("desk-1", "qemu")),
             ("name", DESK.replace("desk-1", "'a b'")),
             ("shared probe", two),

@@ -316,8 +316,10 @@ fn hello(
     let deadline = Deadline::after(limit);
     loop {
         link.renew_token();
-        if let Err(error) = link.send(&wire::Command::Identify) {
-            return Err(silent(error.to_string(), &said));
+        match link.send(&wire::Command::Identify) {
+            Ok(()) => {}
+            Err(LinkError::Probe(error)) => return Err(error.into()),
+            Err(error) => return Err(silent(error.to_string(), &said)),
         }
         let patience = Deadline::after(ASK_AGAIN.min(deadline.left()));
         loop {
@@ -331,6 +333,7 @@ fn hello(
                 Ok(_) => {}
                 Err(LinkError::TimedOut(_)) => break,
                 Err(LinkError::Interrupted) => return Err(BoardError::Interrupted),
+                Err(LinkError::Probe(error)) => return Err(error.into()),
                 Err(error) => {
                     keep(&mut said, &link.take_partial());
                     let mut ended = String::new();

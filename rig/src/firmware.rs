@@ -36,18 +36,29 @@ pub enum Target {
     Native,
     /// QEMU's Cortex-M3 board `mps2-an385`.
     Mps2An385,
+    /// The same with a line through the debugger beside the serial one. An image for the RTL8195A
+    /// always has both.
+    Mps2An385Rtt,
     /// Realtek's RTL8195A family.
     Ameba1,
 }
 
 impl Target {
-    /// The name that the image gives when asked. For a board also the cargo feature of `m3`.
+    /// The name of the board, which the image gives when asked.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
-            Self::Mps2An385 => "mps2-an385",
+            Self::Mps2An385 | Self::Mps2An385Rtt => "mps2-an385",
             Self::Ameba1 => "ameba1",
+        }
+    }
+
+    /// Cargo features of the package, for anything but the host.
+    fn features(self) -> &'static str {
+        match self {
+            Self::Mps2An385Rtt => "mps2-an385,rtt",
+            Self::Native | Self::Mps2An385 | Self::Ameba1 => self.name(),
         }
     }
 
@@ -55,7 +66,7 @@ impl Target {
     fn package(self) -> &'static str {
         match self {
             Self::Native => "native",
-            Self::Mps2An385 | Self::Ameba1 => "m3",
+            Self::Mps2An385 | Self::Mps2An385Rtt | Self::Ameba1 => "m3",
         }
     }
 }
@@ -83,10 +94,10 @@ impl Product {
         }
     }
 
-    /// The name of what it is for; for anything but the host also the package's cargo feature.
+    /// What it is for; for anything but the host also the package's cargo features.
     fn for_what(&self) -> &'static str {
         match self {
-            Self::Image { target, .. } => target.name(),
+            Self::Image { target, .. } => target.features(),
             Self::FlashAlgorithm(chip) => chip.name(),
         }
     }

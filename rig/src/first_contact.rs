@@ -9,7 +9,7 @@
 //! afterwards. What no step can tell is in `rig/FIRST_BOARD.md`.
 
 use crate::backup;
-use crate::bench::{Bench, Board, Probe, discover};
+use crate::bench::{Bench, Board, Line, Probe, discover};
 use crate::board::attached;
 use crate::deadline::Interrupt;
 use crate::probe::{Chip, Debugger, ProbeError, Reset};
@@ -120,6 +120,10 @@ fn probe(board: &Board, bench: &Bench) -> Step {
 
 fn line(board: &Board, interrupt: &Interrupt) -> Step {
     const WHAT: &str = "serial port";
+    if board.link == Line::Rtt {
+        let note = "not used: the probe carries the frames (link = \"rtt\"), and is asked what runs when an image is started";
+        return step(WHAT, State::Note, vec![note.to_owned()]);
+    }
     match attached::ask(board, interrupt) {
         Ok(Some(identity)) => step(
             WHAT,

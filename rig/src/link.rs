@@ -1,10 +1,12 @@
-//! The serial link to a DUT: bytes into events, commands into bytes, each wait with a deadline.
+//! The link to a DUT: bytes into events, commands into bytes, each wait with a deadline.
 //!
 //! A [`Link`] owns the port and the decoder. Frames of another token are dropped and counted here,
 //! so nothing above it can take an old answer for a new one; bytes that are no frame are handed up
-//! as [`Incoming::Noise`].
+//! as [`Incoming::Noise`]. What carries the bytes is a [`Port`]; all of them carry the same.
 
 use crate::deadline::{Deadline, Interrupt};
+use crate::probe::ProbeError;
+use crate::probe::rtt::Rtt;
 use reports::transcript::{LogLine, printable};
 use serialport::{SerialPort, TTYPort};
 use std::io::{self, Read, Write};
@@ -21,6 +23,8 @@ pub enum Port {
     Serial(TTYPort),
     /// The emulator's end of its UART.
     Socket(UnixStream),
+    /// The debug probe, by two rings in the DUT's memory.
+    Rtt(Box<Rtt>),
 }
 
 impl Port {
@@ -34,6 +38,10 @@ impl Port {
                 socket.set_read_timeout(Some(slice))?;
                 socket.read(buffer)
             }
+            Self::Rtt(rtt) => match rtt.read(buffer, slice).map_err(io::Error::other)? {
+                0 => Err(io::ErrorKind::TimedOut.into()),
+                count => Ok(count),
+            },
         }
     }
 
@@ -46,6 +54,19 @@ impl Port {
             Self::Socket(socket) => {
                 socket.set_write_timeout(Some(WRITE_LIMIT))?;
                 socket.write_all(bytes)
+            }
+            Self::Rtt(rtt) => {
+                let deadline = Deadline::after(WRITE_LIMIT);
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let count = rtt.write(rest, deadline.left()).map_err(io::Error::other)?;
+                    if count == 0 {
+                        let why = "the DUT takes no bytes out of its RTT ring";
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                    }
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Ok(())
             }
         }
     }
@@ -112,6 +133,9 @@ pub enum LinkError {
     /// The system says no.
     #[error("the port failed: {0}")]
     Port(io::Error),
+    /// The debug probe that carries the frames, or the chip behind it, says no.
+    #[error(transparent)]
+    Probe(ProbeError),
     /// The command is too long for a frame.
     #[error(
         "a command for the DUT does not fit into a frame of {MAX_FRAME} bytes: shorten the profile's certificates or lists"
@@ -256,7 +280,10 @@ fn classify(error: io::Error) -> LinkError {
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => LinkError::Closed,
         _ if error.raw_os_error() == Some(EIO) => LinkError::Closed,
-        _ => LinkError::Port(error),
+        _ => match error.downcast::<ProbeError>() {
+            Ok(error) => LinkError::Probe(error),
+            Err(error) => LinkError::Port(error),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! Wiring --attach--> Debugger --load, start----> image in RAM runs
 //!   |                   |------flash, verify --> image in flash    (skipped if it is there)
+//!   |                   +------rings in memory-> frames while it runs (rtt)
 //!   +-- probe: on USB, or an emulated board's    (emulated)
 //!   +-- chip: memory map, reset, identity        (chip, sequence)
 //! ```
@@ -20,6 +21,7 @@ pub mod emulated;
 mod error;
 mod flash;
 mod image;
+pub mod rtt;
 mod sequence;
 pub mod window;
 
@@ -95,7 +97,8 @@ const FULL_RESET_LIMIT: Duration = Duration::from_secs(3);
 const READ_STEP: usize = 4096;
 
 /// A connection to a board's chip. Dropping it leaves the core halted: after a failure there is
-/// nothing in memory that should run. [`Self::detach`] lets it run.
+/// nothing in memory that should run. [`Self::detach`] lets it run; as an [`rtt::Rtt`] it stays attached to
+/// a core that runs.
 pub struct Debugger {
     board: String,
     wiring: Wiring,

@@ -166,6 +166,10 @@ impl Session<'_> {
                 "board {} went away {position}: its process ended or its line was closed",
                 self.board
             )),
+            LinkError::Probe(error) => Broken::Fault(format!(
+                "board {}, {position}: {} failed: {}",
+                self.board, error.stage, error.what
+            )),
             LinkError::Port(_) | LinkError::TooLong => {
                 Broken::Fault(format!("board {}, {position}: {error}", self.board))
             }

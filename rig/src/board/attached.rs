@@ -1,22 +1,25 @@
-//! Attached boards: asked by serial port what they run, and given an image by the debug probe.
+//! Attached boards: asked by their line what they run, and given an image by the debug probe.
 //!
 //! ```text
-//! running: port --Identify--> the image already? then nothing is loaded
-//! start:   power | probe --attach, reset--> RAM or flash --start--> port --> hello
+//! running: line --Identify--> the image already? then nothing is loaded
+//! start:   power | probe --attach, reset--> RAM or flash --start--> line --> hello
 //! ```
+//!
+//! The line is a serial port, or the debugger itself, which then stays attached while the core runs.
 //!
 //! A board that was left in the middle of a cell, by a rig that was killed, does not answer
 //! Identify: it gets its image anew, which is also what repairs a flash that was half written.
 
 use super::{Attached, BoardError, Rung, Slot, Started, runs};
 use crate::backup;
-use crate::bench::{Board, Probe, StartFrom, discover};
+use crate::bench::{Board, Line, Probe, StartFrom, discover};
 use crate::boot_image;
 use crate::deadline::{Deadline, Interrupt};
 use crate::firmware::Image;
 use crate::link::{DutIdentity, Incoming, Link, LinkError, Port};
 use crate::power;
 use crate::probe::emulated::{EmulatedBoard, UART_SOCKET};
+use crate::probe::rtt::{Rtt, control_block};
 use crate::probe::{Algorithm, Chip, Debugger, FlashImage, Flashed, Progress, Reset, Wiring};
 use serialport::TTYPort;
 use std::collections::BTreeMap;
@@ -43,12 +46,13 @@ pub fn already_runs(slot: &Slot, image: &Image, interrupt: &Interrupt) -> Result
     }
 }
 
-/// Asks the board what it runs; `None` if nothing answers that speaks our protocol.
+/// Asks the board over its serial port what it runs; `None` if nothing answers that speaks our
+/// protocol.
 ///
 /// # Errors
 /// [`BoardError`] if there is no way to ask.
 pub fn ask(board: &Board, interrupt: &Interrupt) -> Result<Option<DutIdentity>, BoardError> {
-    Ok(question(board, interrupt)?.map(|(_, identity)| identity))
+    Ok(question(open(board)?, interrupt)?.map(|(_, identity)| identity))
 }
 
 /// A link to the board, if it runs the image.
@@ -57,17 +61,33 @@ pub(super) fn running(
     image: &Image,
     interrupt: &Interrupt,
 ) -> Result<Option<(Link, DutIdentity)>, BoardError> {
-    Ok(question(board, interrupt)?.filter(|(_, identity)| runs(identity, image)))
+    let port = match board.link {
+        Line::Serial => open(board)?,
+        Line::Rtt => {
+            let block = block_of(board, image)?;
+            let mut debugger = attach(board)?;
+            debugger.resume()?;
+            let mut rtt = Rtt::new(debugger, block);
+            if !rtt.is_open()? {
+                return Ok(None);
+            }
+            Port::Rtt(Box::new(rtt))
+        }
+    };
+    Ok(question(port, interrupt)?.filter(|(_, identity)| runs(identity, image)))
 }
 
-fn question(
-    board: &Board,
-    interrupt: &Interrupt,
-) -> Result<Option<(Link, DutIdentity)>, BoardError> {
-    let mut link = Link::new(open(board)?, interrupt.clone());
+fn block_of(board: &Board, image: &Image) -> Result<u32, BoardError> {
+    control_block(image).map_err(|why| BoardError::Refused { board: board.name.clone(), why })
+}
+
+fn question(port: Port, interrupt: &Interrupt) -> Result<Option<(Link, DutIdentity)>, BoardError> {
+    let mut link = Link::new(port, interrupt.clone());
     link.renew_token();
-    if link.send(&wire::Command::Identify).is_err() {
-        return Ok(None);
+    match link.send(&wire::Command::Identify) {
+        Ok(()) => {}
+        Err(LinkError::Probe(error)) => return Err(error.into()),
+        Err(_) => return Ok(None),
     }
     let deadline = Deadline::after(ASK_LIMIT);
     loop {
@@ -75,6 +95,7 @@ fn question(
             Ok(Incoming::Identity(identity)) => return Ok(Some((link, identity))),
             Ok(_) => {}
             Err(LinkError::Interrupted) => return Err(BoardError::Interrupted),
+            Err(LinkError::Probe(error)) => return Err(error.into()),
             Err(_) => return Ok(None),
         }
     }
@@ -100,17 +121,43 @@ pub(super) fn start(
     if rung == Rung::FullReset {
         debugger.reset(Reset::Full)?;
     }
-    // Opened before the core runs, so that its first words are not lost.
-    let port = open(board)?;
-    match board.start {
-        StartFrom::Ram => debugger.start_from_ram(&image.path)?,
-        StartFrom::Flash => {
-            write_flash(&mut debugger, attached, image, &mut |_| {})?;
-            debugger.start_from_flash()?;
+    let port = match board.link {
+        Line::Serial => {
+            // Opened before the core runs, so that its first words are not lost.
+            let port = open(board)?;
+            put(&mut debugger, attached, image, None)?;
+            debugger.detach();
+            port
         }
-    }
-    debugger.detach();
+        Line::Rtt => {
+            let block = block_of(board, image)?;
+            put(&mut debugger, attached, image, Some(block))?;
+            Port::Rtt(Box::new(Rtt::new(debugger, block)))
+        }
+    };
     Ok(Started { link: Link::new(port, interrupt.clone()), process: None, until_hello: None })
+}
+
+/// Puts the image where the bench says, and starts it; before that, an RTT control block that is
+/// left from an earlier run is forgotten.
+fn put(
+    debugger: &mut Debugger,
+    attached: &Attached,
+    image: &Image,
+    block: Option<u32>,
+) -> Result<(), BoardError> {
+    let start = attached.board.start;
+    if start == StartFrom::Flash {
+        write_flash(debugger, attached, image, &mut |_| {})?;
+    }
+    if let Some(block) = block {
+        debugger.forget_rtt(block)?;
+    }
+    match start {
+        StartFrom::Ram => debugger.start_from_ram(&image.path)?,
+        StartFrom::Flash => debugger.start_from_flash()?,
+    }
+    Ok(())
 }
 
 /// Puts the image into the board's flash unless it is there, and verifies it. Refused as long as
@@ -185,7 +232,7 @@ fn emulator(board: &Board, folder: &Path) -> Result<String, BoardError> {
     Ok(probe)
 }
 
-/// The line to the DUT.
+/// The serial line to the DUT.
 fn open(board: &Board) -> Result<Port, BoardError> {
     match &board.probe {
         Probe::Emulator(folder) => {

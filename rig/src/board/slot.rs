@@ -3,6 +3,7 @@
 use super::{Kind, Limits};
 use crate::bench;
 use crate::command::LogLines;
+use crate::firmware::Target;
 use reports::record::BoardName;
 use std::path::PathBuf;
 
@@ -60,6 +61,15 @@ impl Slot {
         }
     }
 
+    /// What firmware is compiled for it.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Started(kind) => kind.target(),
+            Self::Attached(attached) => attached.board.target(),
+        }
+    }
+
     /// The name under which results are kept.
     #[must_use]
     pub fn name(&self) -> BoardName {
@@ -87,9 +97,11 @@ impl Slot {
     pub fn log_lines(&self) -> LogLines {
         match self {
             Self::Started(_) => LogLines::All,
-            Self::Attached(attached) => match attached.board.probe {
-                bench::Probe::Usb(_) => LogLines::at_baud(attached.board.baud),
-                bench::Probe::Emulator(_) => LogLines::All,
+            Self::Attached(attached) => match (attached.board.link, &attached.board.probe) {
+                (bench::Line::Serial, bench::Probe::Usb(_)) => {
+                    LogLines::at_baud(attached.board.baud)
+                }
+                (bench::Line::Rtt, _) | (_, bench::Probe::Emulator(_)) => LogLines::All,
             },
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn flash(args: &FlashArgs, format: Format, terminal: &mut Terminal) -
     let build = build(&builder, &args.build)?;
     let start = args.into.unwrap_or(board.start);
     let image = builder
-        .image(&build, board.kind.target(), &mut |progress| terminal.working(&progress.to_string()))
+        .image(&build, board.target(), &mut |progress| terminal.working(&progress.to_string()))
         .map_err(fault)?;
     terminal.done();
     let _lock = Lock::take(board).map_err(fault)?;

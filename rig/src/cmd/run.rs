@@ -1,12 +1,12 @@
 //! `rig run`: suites on a board, each cell beside its snapshot.
 
 use super::{boards, fault};
-use crate::board::{Kind, Slot};
+use crate::board::Slot;
 use crate::cli::{Format, RunArgs};
 use crate::command::LogLines;
 use crate::deadline::Interrupt;
 use crate::exit::Exit;
-use crate::firmware::{Builder, Image};
+use crate::firmware::{Builder, Image, Target};
 use crate::plan::{self, Job};
 use crate::project::Project;
 use crate::run::{RunEvent, SEED, Workshop};
@@ -73,7 +73,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     ctrlc::set_handler(move || request.request())
         .map_err(fault)
         .context("cannot listen for Ctrl-C")?;
-    let images = images(&builder, kind, &jobs, terminal)?;
+    let images = images(&builder, target(&chosen), &jobs, terminal)?;
     let (slots, _locks) = boards::slots(&chosen, args.jobs, jobs.len(), &builder, terminal)?;
     let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
     let mut out = RunFolder::open(&folder, &run).map_err(fault)?;
@@ -201,10 +201,18 @@ fn run_folder(
     Ok((folder, Vec::new()))
 }
 
+/// What firmware the boards take. Where only some of the emulated ones have the probe as their line,
+/// all get the image that listens to both lines.
+fn target(chosen: &Chosen) -> Target {
+    let usual = chosen.kind.target();
+    let targets = chosen.boards.iter().map(|board| board.target());
+    targets.into_iter().find(|target| *target != usual).unwrap_or(usual)
+}
+
 /// An image for every build that the jobs need; what is not cached is built now.
 fn images(
     builder: &Builder,
-    kind: Kind,
+    target: Target,
     jobs: &[Job],
     terminal: &mut Terminal,
 ) -> Result<BTreeMap<BuildName, Image>> {
@@ -212,7 +220,7 @@ fn images(
     let mut images = BTreeMap::new();
     for build in builds {
         let image = builder
-            .image(&build, kind.target(), &mut |progress| terminal.working(&progress.to_string()))
+            .image(&build, target, &mut |progress| terminal.working(&progress.to_string()))
             .map_err(fault)?;
         images.insert(build, image);
     }

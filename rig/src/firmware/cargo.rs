@@ -47,7 +47,10 @@ impl Recipe {
                     c_compiler: c_compiler.ok_or(missing)?,
                 })
             }
-            Product::Image { target: Target::Mps2An385 | Target::Ameba1, .. }
+            Product::Image {
+                target: Target::Mps2An385 | Target::Mps2An385Rtt | Target::Ameba1,
+                ..
+            }
             | Product::FlashAlgorithm(_) => {
                 let found = toolchain()?;
                 let missing = MissingTool {

@@ -51,6 +51,8 @@ pub enum Stage {
     Program,
     /// Reads memory for a copy of it.
     Read,
+    /// Carries frames between rig and DUT.
+    Carry,
 }
 
 impl fmt::Display for Stage {
@@ -66,6 +68,7 @@ impl fmt::Display for Stage {
             Self::Erase => "erasing the flash",
             Self::Program => "programming the flash",
             Self::Read => "reading",
+            Self::Carry => "carrying frames",
         })
     }
 }

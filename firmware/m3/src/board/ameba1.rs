@@ -22,7 +22,7 @@
 //! use, happens when nothing more is due. What may come unasked is one `Abort`: a frame of 14
 //! bytes, for which the FIFO has room.
 //!
-//! **Two lines.** The rig may speak through the LOG UART or through the debugger ([`rtt`]). The DUT
+//! **Two lines.** The rig may speak through the LOG UART or through the debugger ([`super::rtt`]). The DUT
 //! says hello on the UART, listens to both, and once a byte has come through the debugger it keeps
 //! to that until the next reset: an input pin that nobody drives must not break into a cell.
 //!
@@ -32,15 +32,13 @@
 //! Nothing here was ever tried on silicon. Registers and bits are from the vendor's SDK headers and
 //! from reading its ROM.
 
-mod rtt;
-
 use super::Machine;
+use super::rtt::Rtt;
 use crate::stack;
 use core::arch::global_asm;
 use cortex_m::Peripherals;
 use cortex_m::peripheral::DWT;
 use dut::{Board, ClockUnit, LineClosed};
-use rtt::Rtt;
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};

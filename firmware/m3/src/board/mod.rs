@@ -7,6 +7,8 @@
 mod ameba1;
 #[cfg(feature = "mps2-an385")]
 mod mps2_an385;
+#[cfg(feature = "rtt")]
+mod rtt;
 
 #[cfg(feature = "ameba1")]
 pub use ameba1::Ameba1 as Here;

@@ -4,8 +4,15 @@
 //! instruction takes 64 ns of virtual time and the timer counts at 25 MHz, so it tells how many
 //! instructions were executed, to about one. While the core sleeps for want of input the timer
 //! stands still: sleeping executes nothing.
+//!
+//! With the feature `rtt` the rig may also speak through the debugger ([`super::rtt`]), by the rule
+//! of a board with two lines: listen to both, and keep to the debugger once a byte came that way.
+//! Nothing interrupts a core when a debugger writes into its memory, so this image polls and does
+//! not sleep.
 
 use super::Machine;
+#[cfg(feature = "rtt")]
+use super::rtt::Rtt;
 use crate::stack;
 use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::interrupt::InterruptNumber;
@@ -80,7 +87,10 @@ unsafe impl InterruptNumber for Interrupt {
 }
 
 /// The board; there is one.
-pub struct Mps2An385(());
+pub struct Mps2An385 {
+    #[cfg(feature = "rtt")]
+    rtt: Rtt,
+}
 
 impl Machine for Mps2An385 {
     const HEAP_BYTES: usize = 256 * 1024;
@@ -106,7 +116,10 @@ impl Machine for Mps2An385 {
             // SAFETY: No critical section is open yet that this could break into.
             unsafe { NVIC::unmask(interrupt) };
         }
-        Self(())
+        Self {
+            #[cfg(feature = "rtt")]
+            rtt: Rtt::start(),
+        }
     }
 
     fn interrupt(number: i16) -> bool {
@@ -125,6 +138,10 @@ impl Machine for Mps2An385 {
     }
 
     fn last_words(text: &[u8]) {
+        #[cfg(feature = "rtt")]
+        if Rtt::is_in_use() {
+            Rtt::last_words(text);
+        }
         send(text);
     }
 
@@ -137,6 +154,20 @@ impl Board for Mps2An385 {
     const CLOCK: ClockUnit = ClockUnit::Instructions;
     const NAME: &'static str = "mps2-an385";
 
+    #[cfg(feature = "rtt")]
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, LineClosed> {
+        loop {
+            let mut count = self.rtt.read(buffer);
+            if count == 0 && !Rtt::is_in_use() {
+                count = receive(buffer);
+            }
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    #[cfg(not(feature = "rtt"))]
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, LineClosed> {
         let uart = uart();
         let mut count = 0;
@@ -154,6 +185,11 @@ impl Board for Mps2An385 {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), LineClosed> {
+        #[cfg(feature = "rtt")]
+        if Rtt::is_in_use() {
+            self.rtt.write(bytes);
+            return Ok(());
+        }
         send(bytes);
         Ok(())
     }
@@ -184,8 +220,24 @@ impl Board for Mps2An385 {
     }
 }
 
+/// Takes what has come, nothing as a rule.
+#[cfg(feature = "rtt")]
+fn receive(buffer: &mut [u8]) -> usize {
+    let uart = uart();
+    let mut count = 0;
+    for slot in buffer {
+        if !uart.state.is_set(UartState::RECEIVE_FULL) {
+            break;
+        }
+        *slot = uart.data.get() as u8;
+        count += 1;
+    }
+    count
+}
+
 /// Sleeping, and not polling, leaves the host's core to the broker that is waited for, and halves
 /// the time from a byte's arrival to its reading.
+#[cfg(not(feature = "rtt"))]
 fn sleep_until_input() {
     // With interrupts held back, a byte that comes after the look at the state still ends the sleep.
     critical_section::with(|_| {

@@ -7,7 +7,8 @@
 //!
 //! The control block is the symbol `_SEGGER_RTT` of the ELF file. It lies in `.bss`: after a reset
 //! it is zero until [`Rtt::start`] has filled it in, its name last, so that a debugger cannot take
-//! one that is left over from an earlier run for the new one. Channel 0 in both directions carries
+//! one that is left over from an earlier run for the new one; the time before start-up has cleared it
+//! is the rig's matter, which clears the name before it starts an image. Channel 0 in both directions carries
 //! the same frames as the serial port.
 //!
 //! Through the debugger a byte costs no baud rate, but a probe that reads memory takes the bus for
