@@ -24,7 +24,8 @@ use suites::file::{self, FileError};
 /// The file's name at the top of the checkout. It belongs to one desk, so git ignores it there.
 pub const FILE: &str = "bench.toml";
 
-/// Rate of the serial port that is on the DEV01 board; its DAP firmware allows no other.
+/// Rate of the serial port that is on the DEV01 board; its DAP firmware allows no other, and the
+/// `ameba1` image sets its own end to it (`firmware/m3/src/board/ameba1.rs`).
 const ON_BOARD_BAUD: u32 = 38_400;
 /// SWD rate that published scripts use without trouble on this chip, in kHz.
 const CAREFUL_KHZ: u32 = 1000;
@@ -299,6 +300,15 @@ fn check(
             Err(refuse(key, format!("board {name}: {key} = {value} is not in {least} to {most}")))
         }
     };
+    let baud = within("baud", raw.baud.unwrap_or(ON_BOARD_BAUD), 1200, 4_000_000)?;
+    if let (Kind::Ameba1, Line::Serial, Some(baud)) = (kind, raw.link, raw.baud)
+        && baud != ON_BOARD_BAUD
+    {
+        let message = format!(
+            "board {name}: its firmware sets its serial port to {ON_BOARD_BAUD} baud, whatever the adapter can do: take baud away, or set link = \"rtt\" for a faster way"
+        );
+        return Err(refuse("baud", message));
+    }
     if raw.link == Line::Rtt
         && let Some(key) = [("port", raw.port.is_some()), ("baud", raw.baud.is_some())]
             .into_iter()
@@ -317,7 +327,7 @@ fn check(
         speed_khz: within("speed_khz", raw.speed_khz.unwrap_or(CAREFUL_KHZ), 10, 50_000)?,
         link: raw.link,
         port: raw.port,
-        baud: within("baud", raw.baud.unwrap_or(ON_BOARD_BAUD), 1200, 4_000_000)?,
+        baud,
         start: raw.start,
         power: raw.power,
         tags: raw.tags,
@@ -393,6 +403,7 @@ mod tests {
             ("speed", desk("speed_khz = 100000")),
             ("power", desk("power = []")),
             ("port", desk("port = ''")),
+            ("a rate that the firmware does not have", desk("baud = 115200")),
             ("unknown link", desk("link = 'usb'")),
             ("rtt and a port", desk("link = 'rtt'\nport = '/dev/ttyUSB0'")),
             ("rtt and a rate", desk("link = 'rtt'\nbaud = 115200")),

@@ -238,6 +238,29 @@ fn what_is_on_the_bench_is_listed_and_looked_at() {
 }
 
 #[test]
+fn a_run_goes_through_the_probe_alone_where_the_bench_says_so() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let (checkout, emulator) = desk();
+    let mut bench = fs::read_to_string(checkout.path("bench.toml")).unwrap();
+    bench.push_str("link = 'rtt'\n");
+    fs::write(checkout.path("bench.toml"), bench).unwrap();
+    let over_the_port = rig(&checkout, "run smoke --board qemu --accept --out port");
+    assert_eq!(over_the_port.code, Some(0), "{over_the_port}");
+    // Not there any more, and not missed.
+    fs::remove_file(emulator.folder.join("uart.sock")).unwrap();
+    // Against the snapshots of the other line, figures included.
+    let seen = rig(&checkout, "run smoke --board desk-1 --out probe");
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let line = format!("flash desk-1 {BUILD} --format json");
+    assert_eq!(json(&rig(&checkout, &line))["library"], "mbed TLS 2.4.0");
+    assert_eq!(json(&rig(&checkout, &line))["already_running"], true);
+    let looked = rig(&checkout, "doctor --board desk-1");
+    assert!(looked.stdout.contains("the probe carries the frames"), "{looked}");
+}
+
+#[test]
 fn names_that_are_no_boards_are_refused() {
     let checkout = Checkout::new();
     let entry = "[boards.desk-1]\nkind = 'ameba1'\nprobe = '0d28:0204:none'\ntags = ['left']\n";
