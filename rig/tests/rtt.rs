@@ -13,7 +13,6 @@
 )]
 
 #[path = "common/bench.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod bench;
 mod common;
 

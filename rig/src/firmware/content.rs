@@ -137,6 +137,10 @@ mod tests {
         file("dut/src/more.rs", "");
         assert_ne!(id_of(&a), first, "another file");
 
+        let emulated = |target| Product::Image { build: "s/a".parse().unwrap(), target };
+        let line = [Target::Mps2An385, Target::Mps2An385Rtt].map(emulated);
+        assert_ne!(id_of(&line[0]), id_of(&line[1]), "another line to the rig");
+
         let algorithm = Product::FlashAlgorithm(Chip::Rtl8195a);
         file("flash-algo/src/main.rs", "x");
         let first = id_of(&algorithm);
