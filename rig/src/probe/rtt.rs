@@ -6,8 +6,8 @@
 //! ```
 //!
 //! probe-rs knows the rings; where their control block is, the image's ELF file says
-//! ([`control_block`]). Nothing tells the host that bytes have come: it has to look, see [`pause`].
-//! The DUT's end is `firmware/m3/src/board/rtt.rs`.
+//! ([`control_block`]). Nothing tells the host that bytes have come: it has to look, after an eighth
+//! of the silence so far each time (`pause`). The DUT's end is `firmware/m3/src/board/rtt.rs`.
 //!
 //! No real probe was ever used this way; it is proven on the emulated board.
 
