@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use suites::cell::{BuildName, CellId, ClientName};
 use suites::outcome::Outcome;
+use suites::predict::Predicted;
 use suites::snapshot::Change;
 use wire::message::ClockUnit;
 
@@ -74,11 +75,17 @@ pub struct CellRecord {
     pub broker: String,
     /// How the outcome compares with what was expected.
     pub verdict: Verdict,
-    /// How it differs from the snapshot; empty unless the verdict is `changed`.
+    /// How it differs from the snapshot; empty unless the verdict is `changed`, or `surprise`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub changes: Vec<Change>,
     /// What became of it.
     pub outcome: Outcome,
+    /// What was stated beforehand; missing where nothing could be, and for a fault of the rig.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub predicted: Option<Predicted>,
+    /// How the outcome differs from the prediction; empty unless the verdict is `surprise`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub surprises: Vec<Change>,
     /// Why; missing where there is nothing to explain about the client.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diagnosis: Option<Diagnosis>,
@@ -159,7 +166,7 @@ pub enum Verdict {
     Changed,
     /// There is no snapshot of this cell yet.
     New,
-    /// Not as the prediction says.
+    /// Not as the prediction says, whatever the snapshot says.
     Surprise,
     /// The build cannot do what the profile asks.
     Unsupported,

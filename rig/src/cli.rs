@@ -53,6 +53,9 @@ pub enum Command {
         #[arg(long)]
         build: bool,
     },
+    /// State what becomes of a cell, and which suites fall out where; nothing is started
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArgs),
     /// Load or flash one build on a board of the bench, verify it, and let it say hello
     #[command(after_help = FLASH_EXAMPLES)]
     Flash(FlashArgs),
@@ -74,6 +77,25 @@ Examples:
   cargo rig run forum --filter +suiteb/      only the cells of one client profile
   cargo rig run forum --accept               take what was seen as the new expectation
   cargo rig run forum --format json          one JSON line for each finished cell";
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  cargo rig predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker hivemq-cloud-2021
+  cargo rig predict --client mbedtls-2.4.0/rsa-16384+default --broker tls13-only-rustls --format json
+
+It is made from the client's ClientHello, recorded once under suites/hellos, and from the profiles.
+Exit codes: 0 the outcome is stated, 2 it cannot be: a name is unknown or the hello is missing.";
+
+/// Arguments of `rig predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Who connects: build and profile, as `cargo rig list clients` shows them
+    #[arg(long, value_name = "CLIENT")]
+    pub client: String,
+    /// To whom: a broker profile, as `cargo rig list brokers` shows them
+    #[arg(long, value_name = "BROKER")]
+    pub broker: String,
+}
 
 const FLASH_EXAMPLES: &str = "\
 Examples:

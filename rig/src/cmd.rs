@@ -4,6 +4,7 @@ mod boards;
 mod doctor;
 mod flash;
 mod list;
+mod predict;
 mod run;
 
 use crate::board::BoardError;
@@ -53,6 +54,7 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         Command::List { what, suites, build } => {
             list::run(*what, suites, *build, cli.format, terminal)
         }
+        Command::Predict(args) => predict::run(args, cli.format, terminal),
         Command::Flash(args) => flash::flash(args, cli.format, terminal),
         Command::Backup(args) => flash::back_up(args, cli.format, terminal),
         Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),

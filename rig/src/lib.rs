@@ -11,6 +11,7 @@
 //!   what their flash holds, [`backup`] keeps what it held before, [`power`] switches them.
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
+//! * [`predictor`] states beforehand what becomes of a cell.
 //! * [`first_contact`] takes the first, harmless look at a board.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.
 //! * [`cmd`] has one file for each command; [`cli`] says what may be asked for.
@@ -32,6 +33,7 @@ pub mod first_contact;
 pub mod link;
 pub mod plan;
 pub mod power;
+pub mod predictor;
 pub mod probe;
 pub mod project;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The end of a run for a person: what connects, what does not, why, and what to change.
 //!
-//! Pure: records in, text out. Cells that did not connect come first, grouped by the reason, so
-//! that a sentence stands once and not twenty times.
+//! Pure: records in, text out. Cells that are not as predicted come first. Those that did not
+//! connect are grouped by the reason, so that a sentence stands once and not twenty times.
 
 use console::Style;
 use reports::diagnosis::{Cause, Diagnosis, alert_text};
@@ -27,7 +27,7 @@ impl Paint {
     }
 
     /// A sentence, wrapped, with its later lines indented like its first.
-    fn sentence(self, out: &mut String, indent: usize, text: &str) {
+    pub(crate) fn sentence(self, out: &mut String, indent: usize, text: &str) {
         let Some(width) = self.width else { return put(out, indent, text) };
         let margin = " ".repeat(indent);
         let options = textwrap::Options::new(width.max(40))
@@ -39,7 +39,7 @@ impl Paint {
         }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.style(Style::new().bold(), text)
     }
 
@@ -70,8 +70,16 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     if let Some(stack) = &table.stack {
         put(&mut out, 0, &format!("All clients are builds of {stack}."));
     }
+    let (surprises, as_predicted): (Vec<_>, Vec<_>) =
+        cells.iter().partition(|cell| cell.verdict == Verdict::Surprise);
+    if !surprises.is_empty() {
+        section(&mut out, paint, "Not as predicted", surprises.len());
+        for cell in surprises {
+            surprise(&mut out, &table, cell);
+        }
+    }
     let (connected, others): (Vec<_>, Vec<_>) =
-        cells.iter().partition(|cell| cell.outcome.result == OutcomeKind::Connected);
+        as_predicted.into_iter().partition(|cell| cell.outcome.result == OutcomeKind::Connected);
     let (faults, failed): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|cell| cell.diagnosis.is_none());
     if !faults.is_empty() {
@@ -98,6 +106,22 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     out
 }
 
+/// A cell that became something else than was stated, and in which fields.
+fn surprise(out: &mut String, table: &Table, cell: &CellRecord) {
+    table.line(out, cell);
+    for Change { field, expected, seen } in &cell.surprises {
+        put(out, 13, &format!("{field}: predicted {expected}, saw {seen}"));
+    }
+    if let Some(predicted) = &cell.predicted {
+        let why = format!("predicted because {}", predicted.why);
+        table.paint.sentence(out, 13, &why);
+    }
+    if let Some(diagnosis) = &cell.diagnosis {
+        let seen = format!("{}: {}", diagnosis.cause.key(), diagnosis.summary);
+        table.paint.sentence(out, 13, &seen);
+    }
+}
+
 /// What was done about the board before this result, or after it, in vain.
 fn brought_back(cell: &CellRecord, recovery: &Recovery) -> String {
     let CellRecord { board, .. } = cell;
@@ -122,8 +146,8 @@ fn brought_back(cell: &CellRecord, recovery: &Recovery) -> String {
 pub fn totals(cells: &[CellRecord]) -> String {
     let words = [
         (Verdict::Fault, "fault of the rig"),
+        (Verdict::Surprise, "not as predicted"),
         (Verdict::Changed, "changed"),
-        (Verdict::Surprise, "surprise"),
         (Verdict::New, "new"),
         (Verdict::Match, "as expected"),
         (Verdict::Unsupported, "unsupported"),

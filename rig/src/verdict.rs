@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use suites::names;
 use suites::outcome::{End, OutcomeKind, phase_name};
+use suites::predict::Predicted;
 use suites::snapshot::{Expected, Measured, Snapshot};
 use suites::stream::Stream;
 use wire::message::ClockUnit;
@@ -86,6 +87,8 @@ pub fn conclude(
             _ => Verdict::New,
         },
         changes: Vec::new(),
+        predicted: None,
+        surprises: Vec::new(),
         tries: 1,
         recovery: None,
         note: note(&transcript),
@@ -113,8 +116,27 @@ impl Cell {
         differing.map(|(expected, seen)| (expected.compilers.clone(), seen.compilers.clone()))
     }
 
-    /// Sets the verdict from the snapshot of this client and suite, if there is one.
+    /// Lays down what was stated of this cell before it was run. A fault of the rig says nothing
+    /// about a prediction.
+    pub fn set_beside(&mut self, predicted: Option<&Predicted>) {
+        if self.record.verdict == Verdict::Fault {
+            return;
+        }
+        let Some(predicted) = predicted else { return };
+        self.record.surprises = predicted.differs(&self.record.outcome);
+        self.record.predicted = Some(predicted.clone());
+    }
+
+    /// Sets the verdict: from the prediction, if one was laid down and did not come true, else from
+    /// the snapshot of this client and suite, if there is one.
     pub fn compare(&mut self, snapshot: Option<&Snapshot>) {
+        self.compare_with_snapshot(snapshot);
+        if !self.record.surprises.is_empty() {
+            self.record.verdict = Verdict::Surprise;
+        }
+    }
+
+    fn compare_with_snapshot(&mut self, snapshot: Option<&Snapshot>) {
         if matches!(self.record.verdict, Verdict::Fault | Verdict::Unsupported) {
             return;
         }

@@ -117,11 +117,13 @@ impl Expected {
 }
 
 fn exact_changes(expected: &Expected, seen: &Expected) -> Vec<Change> {
-    let flat = |expected: &Expected| {
-        let mut bare = expected.clone();
-        bare.measured.clear();
-        toml::Table::try_from(bare).unwrap_or_default()
-    };
+    let bare = |expected: &Expected| Expected { measured: BTreeMap::new(), ..expected.clone() };
+    changes_between(&bare(expected), &bare(seen))
+}
+
+/// Field by field, as files show them.
+fn changes_between<T: Serialize>(expected: &T, seen: &T) -> Vec<Change> {
+    let flat = |value: &T| toml::Table::try_from(value).unwrap_or_default();
     let (expected, seen) = (flat(expected), flat(seen));
     let names: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
     let text = |table: &toml::Table, name: &str| {
@@ -139,6 +141,14 @@ fn exact_changes(expected: &Expected, seen: &Expected) -> Vec<Change> {
             seen: text(&seen, name),
         })
         .collect()
+}
+
+impl Outcome {
+    /// In which fields `seen` differs from this outcome; empty if in none.
+    #[must_use]
+    pub fn changes(&self, seen: &Self) -> Vec<Change> {
+        changes_between(self, seen)
+    }
 }
 
 impl Measured {

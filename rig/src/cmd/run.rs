@@ -8,6 +8,7 @@ use crate::deadline::Interrupt;
 use crate::exit::Exit;
 use crate::firmware::{Builder, Image, Target};
 use crate::plan::{self, Job};
+use crate::predictor::{Hellos, Predictor};
 use crate::project::Project;
 use crate::run::{RunEvent, SEED, Workshop};
 use crate::setup;
@@ -52,6 +53,9 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     kind.ready().map_err(fault)?;
     let mut snapshots = Snapshots::new(project.suites());
     snapshots.load(&jobs)?;
+    // Stated before anything starts, and not touched again.
+    let predictions = Predictor::new(&builder.builds()?, &project)?.of(&jobs)?;
+    let mut hellos = Hellos::new(project.suites());
     let plan: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
     let board = name(&chosen);
     let (folder, mut finished) = run_folder(args, &project, &mut jobs, &board)?;
@@ -94,6 +98,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     crate::run::run(&workshop, jobs, slots, |mut event| {
         if let RunEvent::Finished(cell) = &mut event {
             let snapshot = snapshots.of(&cell.suite, &cell.record.client);
+            cell.set_beside(predictions.get(&cell.record.cell));
             cell.compare(snapshot);
             foreign = foreign.take().or_else(|| cell.other_compilers(snapshot));
             let written = out
@@ -107,6 +112,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
             }
             if args.accept {
                 snapshots.accept(cell);
+                hellos.accept(&cell.record);
             }
             finished.push(cell.record.clone());
         }
@@ -121,6 +127,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     }
     if args.accept {
         snapshots.save().map_err(fault)?;
+        hellos.save().map_err(fault)?;
     }
     let order = |cell: &CellRecord| run.plan.iter().position(|planned| *planned == cell.cell);
     finished.sort_by_key(order);

@@ -1,0 +1,88 @@
+//! `rig predict`: what becomes of a cell, with nothing started.
+
+use super::columns;
+use crate::cli::{Format, PredictArgs};
+use crate::exit::Exit;
+use crate::firmware::Builder;
+use crate::predictor::Predictor;
+use crate::project::Project;
+use crate::summary::{self, Paint};
+use crate::terminal::Terminal;
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt::Write as _;
+use suites::predict::{Elimination, Predicted, Step};
+use suites::{CellId, ClientName, Library, Unknown, names};
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Answer {
+    cell: CellId,
+    predicted: Predicted,
+}
+
+pub(super) fn run(args: &PredictArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
+    let project = Project::find()?;
+    let library = Library::load(&project.suites())?;
+    let client: ClientName = args.client.parse()?;
+    let builds = Builder::new(project.root(), &project.cache()).builds()?;
+    let known = builds.iter().map(|build| build.name.as_str());
+    if !known.clone().any(|build| build == client.build.as_str()) {
+        return Err(Unknown::new("build", client.build.as_str(), known, "rig list builds").into());
+    }
+    let (profile, broker) = (library.profile(&client.profile)?, library.broker(&args.broker)?);
+    let predicted = Predictor::new(&builds, &project)?.predict(&client, profile, broker)?;
+    let answer = Answer { cell: CellId { client, broker: args.broker.clone() }, predicted };
+    super::write(terminal, format, &answer, || describe(&answer, terminal.paint()))?;
+    Ok(Exit::AsExpected)
+}
+
+/// The outcome, then suite by suite and message by message what leads to it.
+fn describe(answer: &Answer, paint: Paint) -> String {
+    let Answer { cell, predicted } = answer;
+    let Predicted { outcome, why, trace, steps } = predicted;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{} -> {}", cell.client, cell.broker);
+    let result = summary::outcome(outcome);
+    let _ = writeln!(out, "{}: {}", paint.bold(&outcome.result.to_string()), result.trim());
+    paint.sentence(&mut out, 0, &format!("because {why}"));
+    if !trace.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.bold("suites"));
+        for line in table(trace.iter().map(suite)) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    if !steps.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.bold("steps"));
+        for line in table(steps.iter().map(step)) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    out
+}
+
+fn table(rows: impl Iterator<Item = [String; 3]>) -> Vec<String> {
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|[first, ..]| first.len()).max().unwrap_or(0);
+    let rest: Vec<_> =
+        rows.iter().map(|[_, middle, last]| (middle.clone(), last.clone())).collect();
+    let rest = columns(&rest);
+    rows.iter()
+        .zip(rest.lines())
+        .map(|([first, ..], rest)| format!("{first:width$}  {rest}"))
+        .collect()
+}
+
+fn suite(line: &Elimination) -> [String; 3] {
+    let Elimination { suite, out, why } = line;
+    let name = names::cipher_suite(suite).ok().and_then(names::cipher_suite_name);
+    let out = out.map_or("chosen", |filter| filter.name());
+    let why = if out == "chosen" { why.trim_start_matches("chosen: ") } else { why };
+    [format!("{suite} {}", name.unwrap_or("?")), out.to_owned(), why.to_owned()]
+}
+
+fn step(step: &Step) -> [String; 3] {
+    let goes_on = if step.passes { "passes" } else { "ends" };
+    [step.step.clone(), goes_on.to_owned(), step.why.clone()]
+}

@@ -1,0 +1,239 @@
+//! What the client makes of the broker's answer, message by message, RFC 5246 7.3.
+
+use super::offer::{Choice, Refusal};
+use super::{Case, Elimination, Predicted, Step, certificate, size};
+use crate::broker::{ClientAuth, Front, OnReject};
+use crate::outcome::{AlertLevel, AlertSeen, Close, End, Outcome, OutcomeKind};
+use tls_parser::{TlsCipherKx, TlsCipherSuite};
+use wire::message::{Phase, Preset, Verify};
+use wire::tls::ProtocolVersion;
+
+/// `MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE`.
+const FATAL_ALERT: &str = "-0x7780";
+/// `MBEDTLS_ERR_SSL_CONN_EOF`.
+const CONN_EOF: &str = "-0x7280";
+/// `MBEDTLS_ERR_SSL_INVALID_RECORD`.
+const INVALID_RECORD: &str = "-0x7200";
+/// `MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION`.
+const BAD_VERSION: &str = "-0x6E80";
+/// `MBEDTLS_ERR_SSL_PK_TYPE_MISMATCH`.
+const KEY_MISMATCH: &str = "-0x6D00";
+
+/// session_ticket, RFC 5077 3.2.
+const SESSION_TICKET: u16 = 35;
+
+/// How a step ends the cell.
+struct Failure {
+    error: &'static str,
+    alert: Option<AlertSeen>,
+    close: Close,
+    why: String,
+}
+
+impl Failure {
+    /// The client gives up by itself.
+    fn own(error: &'static str, why: String) -> Self {
+        Self { error, alert: None, close: Close::None, why }
+    }
+
+    /// The broker ends the handshake with `alert`, or as its profile wants a refusal to look.
+    fn refused(case: &Case<'_>, alert: Option<u8>, record: ProtocolVersion, why: String) -> Self {
+        let Some(code) = alert.filter(|_| case.broker.on_reject == OnReject::Alert) else {
+            return Self { error: CONN_EOF, alert: None, close: Close::Fin, why };
+        };
+        let alert = AlertSeen { from: End::Broker, level: AlertLevel::Fatal, code };
+        // `ssl_parse_record_header`: a record of a version above the client's highest is no record.
+        let (error, why) = match record > case.hello.version {
+            true => (
+                INVALID_RECORD,
+                format!(
+                    "{why}; the alert itself comes in a {record} record, which the client does not take"
+                ),
+            ),
+            false => (FATAL_ALERT, why),
+        };
+        Self { error, alert: Some(alert), close: Close::None, why }
+    }
+}
+
+/// The cell of a client that is refused instead of answered.
+pub(super) fn is_refused(case: &Case<'_>, refusal: Refusal, trace: Vec<Elimination>) -> Predicted {
+    let Refusal { alert, record, why } = refusal;
+    let failure = Failure::refused(case, alert, record, why);
+    fail(Outcome::bare(OutcomeKind::Failed), Phase::ServerHello, failure, trace, Vec::new())
+}
+
+fn fail(
+    mut outcome: Outcome,
+    phase: Phase,
+    failure: Failure,
+    trace: Vec<Elimination>,
+    mut steps: Vec<Step>,
+) -> Predicted {
+    let Failure { error, alert, close, why } = failure;
+    outcome.result = OutcomeKind::Failed;
+    outcome.stage = Some(phase);
+    outcome.error = Some(error.to_owned());
+    outcome.alert = alert;
+    outcome.close = close;
+    steps.push(Step::fails(phase, why.clone()));
+    Predicted { outcome, why, trace, steps }
+}
+
+/// One message: `None` if it does not come, else what is to be said of it or how it ends the cell.
+type Take = fn(&Case<'_>, Choice, &mut Outcome) -> Option<Result<String, Failure>>;
+
+/// The messages that can end a cell, in the order in which they come.
+const STEPS: [(Phase, Take); 8] = [
+    (Phase::ServerHello, server_hello),
+    (Phase::ServerCertificate, server_certificate),
+    (Phase::ServerKeyExchange, server_key_exchange),
+    (Phase::CertificateRequest, certificate_request),
+    (Phase::ServerHelloDone, server_hello_done),
+    (Phase::ClientKeyExchange, client_key_exchange),
+    (Phase::NewSessionTicket, new_session_ticket),
+    (Phase::ServerChangeCipherSpec, server_change_cipher_spec),
+];
+
+/// The cell of a client that is answered with a ServerHello.
+pub(super) fn receives(case: &Case<'_>, choice: Choice, trace: Vec<Elimination>) -> Predicted {
+    let mut outcome = Outcome::bare(OutcomeKind::Connected);
+    let mut steps = Vec::new();
+    let mut stumble = size::stumble(case, choice);
+    for (phase, take) in STEPS {
+        if let Some(size::Stumble { error, why, .. }) = stumble.take_if(|s| s.phase == phase) {
+            return fail(outcome, phase, Failure::own(error, why), trace, steps);
+        }
+        match take(case, choice, &mut outcome) {
+            None => {}
+            Some(Ok(why)) => steps.push(Step::passes(phase, why)),
+            Some(Err(failure)) => return fail(outcome, phase, failure, trace, steps),
+        }
+    }
+    outcome.stage = Some(Phase::Over);
+    outcome.mqtt = Some("connack:0".to_owned());
+    let mqtt = "CONNACK with code 0, and the message there and back";
+    steps.push(Step::passes(Phase::MqttConnect, mqtt));
+    Predicted { outcome, why: format!("both ends settle on {choice}"), trace, steps }
+}
+
+fn server_hello(
+    case: &Case<'_>,
+    choice: Choice,
+    outcome: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    let preset = match case.profile.preset {
+        Preset::Default => case.stack.versions.0,
+        Preset::SuiteB => ProtocolVersion::TLS1_2,
+    };
+    let lowest = case.profile.min_version.unwrap_or(preset);
+    if choice.version < lowest {
+        // RFC 5246 7.2.2; mbedTLS says it with an alert of its own.
+        let code = 70;
+        let alert = AlertSeen { from: End::Client, level: AlertLevel::Fatal, code };
+        let why = format!(
+            "the broker chooses {}, and the client takes nothing below {lowest}",
+            choice.version
+        );
+        return Some(Err(Failure { alert: Some(alert), ..Failure::own(BAD_VERSION, why) }));
+    }
+    outcome.version = Some(choice.version);
+    outcome.cipher_suite = Some(choice.suite);
+    Some(Ok(choice.to_string()))
+}
+
+fn server_certificate(
+    case: &Case<'_>,
+    _: Choice,
+    outcome: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    let checked = certificate::check(case);
+    outcome.verify_flags = checked.flags;
+    Some(match checked.error {
+        Some(error) => Err(Failure::own(error, checked.why)),
+        None => Ok(checked.why),
+    })
+}
+
+/// 2.4.0 forgives a certificate whose signature it cannot name, and then has no key of the broker's
+/// (`mbedtls_ssl_parse_certificate` in `ssl_tls.c`).
+fn has_no_key(case: &Case<'_>) -> Option<Result<String, Failure>> {
+    let issuer = case.broker.certificate.issuer_key;
+    let unread = case.profile.verify == Verify::None && !certificate::can_read(case.build, issuer);
+    unread.then(|| {
+        let why = format!(
+            "the certificate's signature, by a key of kind {}, is unknown to the client, so it took no key from it",
+            issuer.as_str()
+        );
+        Err(Failure::own(KEY_MISMATCH, why))
+    })
+}
+
+fn is_static_rsa(choice: Choice) -> bool {
+    TlsCipherSuite::from_id(choice.suite.0).is_some_and(|suite| suite.kx == TlsCipherKx::Rsa)
+}
+
+fn server_key_exchange(
+    case: &Case<'_>,
+    choice: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    if is_static_rsa(choice) { None } else { has_no_key(case) }
+}
+
+fn client_key_exchange(
+    case: &Case<'_>,
+    choice: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    if is_static_rsa(choice) { has_no_key(case) } else { None }
+}
+
+fn certificate_request(
+    case: &Case<'_>,
+    _: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    (case.broker.client_auth != ClientAuth::None)
+        .then(|| Ok("the client has no certificate and answers with an empty list".to_owned()))
+}
+
+/// Nothing can be wrong with it but the record it comes in.
+fn server_hello_done(_: &Case<'_>, _: Choice, _: &mut Outcome) -> Option<Result<String, Failure>> {
+    None
+}
+
+/// RFC 5246 7.4.6: a client without a certificate sends an empty list, and the server may then go
+/// on or not. The client finds out at the first message after its own Finished.
+fn certificate_missing(case: &Case<'_>, choice: Choice) -> Option<Failure> {
+    if case.broker.client_auth != ClientAuth::Required {
+        return None;
+    }
+    // OpenSSL says certificate_required (RFC 8446 6.2) in TLS 1.3 alone, rustls in any version.
+    let code = match case.broker.front {
+        Front::Openssl => 40,
+        Front::Rustls => 116,
+    };
+    let why = "the broker requires a certificate of the client, and it has none".to_owned();
+    Some(Failure::refused(case, Some(code), choice.version, why))
+}
+
+fn new_session_ticket(
+    case: &Case<'_>,
+    choice: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    let announced = case.broker.tickets && case.hello.extensions.contains(&SESSION_TICKET);
+    announced.then(|| match certificate_missing(case, choice) {
+        Some(failure) => Err(failure),
+        None => Ok("the broker gives a ticket".to_owned()),
+    })
+}
+
+fn server_change_cipher_spec(
+    case: &Case<'_>,
+    choice: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    certificate_missing(case, choice).map(Err)
+}

@@ -1,0 +1,66 @@
+//! What the library refuses before it sends a byte: the order is that of the SDK's MQTT client.
+
+use super::stack::Stack;
+use super::{Predicted, Step, Subject};
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::profile::ClientCa;
+use wire::message::{MaxFragmentLength, Phase};
+
+/// `MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG` and `MBEDTLS_ERR_OID_NOT_FOUND`.
+const UNKNOWN_SIGNATURE: &str = "-0x262E";
+
+/// The prediction for a client that gets no further than its own set-up.
+pub(super) fn refused(subject: &Subject<'_>, stack: &Stack) -> Option<Predicted> {
+    unsupported(subject, stack)
+        .map(|why| (Outcome::bare(OutcomeKind::Unsupported), why))
+        .or_else(|| authority(subject))
+        .map(|(mut outcome, why)| {
+            outcome.stage = Some(Phase::Setup);
+            let steps = vec![Step::fails(Phase::Setup, why.clone())];
+            Predicted { outcome, why, trace: Vec::new(), steps }
+        })
+}
+
+/// What this build cannot do at all.
+fn unsupported(subject: &Subject<'_>, stack: &Stack) -> Option<String> {
+    let (profile, build) = (subject.profile, subject.build);
+    let (lowest, highest) = stack.versions;
+    let bounds = [profile.min_version, profile.max_version];
+    if let Some(version) = bounds.into_iter().flatten().find(|v| *v < lowest || *v > highest) {
+        return Some(format!("{} knows {lowest} to {highest}, and not {version}", stack.name));
+    }
+    if let Some(suites) = &profile.cipher_suites
+        && suites.iter().all(|suite| build.macros.lacks_for(*suite).is_some())
+    {
+        return Some(format!("{} has none of the suites in the profile's list", build.name));
+    }
+    if let MaxFragmentLength::Bytes(bytes) = profile.max_fragment_length {
+        if !build.macros.has("SSL_MAX_FRAGMENT_LENGTH") {
+            return Some(format!("{} is built without max_fragment_length", build.name));
+        }
+        if u32::from(bytes) > build.content_length {
+            return Some(format!(
+                "a fragment length of {bytes} is more than the {} bytes of the record buffer",
+                build.content_length
+            ));
+        }
+    }
+    None
+}
+
+/// A CA certificate that cannot be parsed. The signature's OID is looked up before anything else
+/// of interest, and it is known only if its algorithm is compiled in (`oid.c`).
+fn authority(subject: &Subject<'_>) -> Option<(Outcome, String)> {
+    let issuer = subject.broker.certificate.issuer_key;
+    if subject.profile.ca == ClientCa::None || super::certificate::can_read(subject.build, issuer) {
+        return None;
+    }
+    let mut outcome = Outcome::bare(OutcomeKind::Failed);
+    outcome.error = Some(UNKNOWN_SIGNATURE.to_owned());
+    let why = format!(
+        "the CA certificate is signed with a key of kind {}, and {} cannot read such a signature",
+        issuer.as_str(),
+        subject.build.name
+    );
+    Some((outcome, why))
+}

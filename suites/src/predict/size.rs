@@ -1,0 +1,213 @@
+//! How long the broker's messages are, and in which records they come, RFC 5246 6.2.1.
+//!
+//! Certificates are the rig's own, so their length follows from the profile by the rules of DER
+//! (X.690 8 and 11); an ECDSA signature varies by two bytes, and its middle length is taken.
+
+use super::Case;
+use super::certificate::{curve, rsa_bits};
+use super::offer::{Choice, group};
+use crate::broker::{Certificate, ClientAuth, Front, HashKind, KeyKind};
+use tls_parser::{TlsCipherEncMode, TlsCipherKx, TlsCipherSuite};
+use wire::message::Phase;
+use wire::tls::ProtocolVersion;
+
+/// `MBEDTLS_ERR_SSL_INVALID_RECORD`.
+const INVALID_RECORD: &str = "-0x7200";
+/// `MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE`.
+const NO_REASSEMBLY: &str = "-0x7080";
+
+/// Type and length of a handshake message, RFC 5246 7.4.
+const MESSAGE_HEADER: usize = 4;
+
+/// A message that the client cannot take because of the records it comes in.
+pub(super) struct Stumble {
+    pub phase: Phase,
+    pub error: &'static str,
+    pub why: String,
+}
+
+/// The first such message, if there is one.
+pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
+    let flight = flight(case, choice);
+    let limit = record_limit(case);
+    let buffer = case.build.content_length as usize;
+    let too_long = |phase, length: usize| Stumble {
+        phase,
+        error: INVALID_RECORD,
+        why: format!("a record of {length} bytes does not fit into the buffer of {buffer}"),
+    };
+    let spans = |phase, length: usize| Stumble {
+        phase,
+        error: NO_REASSEMBLY,
+        why: format!(
+            "a message of {length} bytes spans records of {limit}, and {} does not put it together",
+            case.stack.name
+        ),
+    };
+    let total: usize = flight.iter().map(|(_, length)| length).sum();
+    let mut at = 0;
+    for (phase, length) in flight {
+        // OpenSSL begins a record with each message, rustls sends the whole flight in one.
+        let (offset, rest) = match case.broker.front {
+            Front::Openssl => (0, length),
+            Front::Rustls => (at % limit, total - (at - at % limit)),
+        };
+        let record = rest.min(limit);
+        if record > buffer {
+            return Some(too_long(phase, record));
+        }
+        if offset + length > limit && !case.stack.reassembles {
+            return Some(spans(phase, length));
+        }
+        at += length;
+    }
+    None
+}
+
+/// Longest record body that the broker sends: its own limit, or the one that the client asks for.
+/// OpenSSL keeps to max_fragment_length (RFC 6066 4), rustls knows nothing of it.
+fn record_limit(case: &Case<'_>) -> usize {
+    let asked = match (case.broker.front, case.hello.max_fragment_length) {
+        (Front::Openssl, Some(code @ 1..=4)) => 256 << code,
+        _ => usize::from(u16::MAX),
+    };
+    asked.min(usize::from(case.broker.record_size)).max(1)
+}
+
+/// The messages from ServerHello to ServerHelloDone in bytes, each with the phase that takes it.
+fn flight(case: &Case<'_>, choice: Choice) -> Vec<(Phase, usize)> {
+    let mut flight = vec![
+        (Phase::ServerHello, server_hello(case, choice)),
+        (Phase::ServerCertificate, certificate_message(&case.broker.certificate)),
+    ];
+    flight.extend(key_exchange(case, choice).map(|length| (Phase::ServerKeyExchange, length)));
+    if case.broker.client_auth != ClientAuth::None {
+        // Types, two dozen signature algorithms and the name of one authority.
+        let request = MESSAGE_HEADER + 4 + 2 + 52 + 2 + 2 + name("Root rsa-2048");
+        flight.push((Phase::CertificateRequest, request));
+    }
+    flight.push((Phase::ServerHelloDone, MESSAGE_HEADER));
+    flight
+}
+
+/// RFC 5246 7.4.1.3, with the extensions that both ends know.
+fn server_hello(case: &Case<'_>, choice: Choice) -> usize {
+    let (hello, broker) = (case.hello, case.broker);
+    let asks = |kind: u16| hello.extensions.contains(&kind);
+    let known = TlsCipherSuite::from_id(choice.suite.0);
+    let cbc = known.is_some_and(|suite| suite.enc_mode == TlsCipherEncMode::Cbc);
+    let ecdhe = known.is_some_and(|suite| suite.kx == TlsCipherKx::Ecdhe);
+    let ticket = broker.tickets && asks(35);
+    let openssl = broker.front == Front::Openssl;
+    let session_id = if broker.session_cache && !ticket { 32 } else { 0 };
+    let extensions = [
+        (true, 5),
+        (ticket, 4),
+        (openssl && cbc && broker.encrypt_then_mac && asks(22), 4),
+        (broker.extended_master_secret && asks(23), 4),
+        (openssl && hello.max_fragment_length.is_some(), 5),
+        (ecdhe && asks(11), 8),
+    ];
+    let extensions: usize = extensions.iter().filter(|(sent, _)| *sent).map(|(_, size)| size).sum();
+    MESSAGE_HEADER + 2 + 32 + 1 + session_id + 2 + 1 + 2 + extensions
+}
+
+/// ServerKeyExchange of RFC 5246 7.4.3 and RFC 8422 5.4; static RSA has none.
+fn key_exchange(case: &Case<'_>, choice: Choice) -> Option<usize> {
+    let params = match TlsCipherSuite::from_id(choice.suite.0)?.kx {
+        TlsCipherKx::Ecdhe => 4 + point(group(case, choice.suite)?.0),
+        TlsCipherKx::Dhe => {
+            let prime = usize::from(case.broker.dh_bits / 8);
+            2 + prime + 2 + 1 + 2 + prime
+        }
+        _ => return None,
+    };
+    let algorithm = if choice.version >= ProtocolVersion::TLS1_2 { 2 } else { 0 };
+    Some(MESSAGE_HEADER + params + algorithm + 2 + signature(case.broker.certificate.key))
+}
+
+/// A public key on a curve, uncompressed, or of X25519 and X448.
+fn point(group: u16) -> usize {
+    match group {
+        19 | 18 => 49,
+        20 | 21 => 57,
+        24 | 27 => 97,
+        25 => 133,
+        28 => 129,
+        29 => 32,
+        30 => 56,
+        _ => 65,
+    }
+}
+
+/// RFC 5246 7.4.2 with one certificate.
+fn certificate_message(wanted: &Certificate) -> usize {
+    MESSAGE_HEADER + 3 + 3 + certificate(wanted)
+}
+
+/// A value of this many bytes with its tag and length.
+fn der(length: usize) -> usize {
+    let more = match length {
+        0..=0x7f => 0,
+        0x80..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 3,
+    };
+    2 + more + length
+}
+
+fn name(common: &str) -> usize {
+    let part = |text: &str| der(der(der(3) + der(text.len())));
+    der(part("TLS rig, for tests only") + part(common))
+}
+
+fn certificate(wanted: &Certificate) -> usize {
+    let algorithm = match (wanted.issuer_key, wanted.hash) {
+        (key, _) if key.is_rsa() => der(der(9) + der(0)),
+        (KeyKind::Ed25519, _) => der(der(3)),
+        (_, HashKind::Sha1) => der(der(7)),
+        _ => der(der(8)),
+    };
+    let issuer = format!("Root {}", wanted.issuer_key.as_str());
+    let key_usage = der(der(3) + der(1) + der(der(2)));
+    let extensions = [
+        der(der(3) + der(der(0))),
+        key_usage,
+        der(der(3) + der(der(der(8)))),
+        der(der(3) + der(der(der(wanted.name.len())))),
+        der(der(3) + der(der(20))),
+        der(der(3) + der(der(der(20)))),
+    ];
+    let tbs = der(der(1))
+        + der(16)
+        + algorithm
+        + name(&issuer)
+        + der(2 * der(15))
+        + name(&wanted.name)
+        + public_key(wanted.key)
+        + der(der(extensions.iter().sum()));
+    der(der(tbs) + algorithm + der(1 + signature(wanted.issuer_key)))
+}
+
+fn public_key(key: KeyKind) -> usize {
+    match (rsa_bits(key), curve(key)) {
+        (Some(bits), _) => {
+            let modulus = der(bits as usize / 8 + 1);
+            der(der(der(9) + der(0)) + der(1 + der(modulus + der(3))))
+        }
+        (_, Some(curve)) => {
+            let identifier = if curve.0 == 23 { der(8) } else { der(5) };
+            der(der(der(7) + identifier) + der(1 + point(curve.0)))
+        }
+        (None, None) => der(der(der(3)) + der(1 + 32)),
+    }
+}
+
+fn signature(key: KeyKind) -> usize {
+    match key {
+        KeyKind::EcdsaP256 => 71,
+        KeyKind::EcdsaP384 => 103,
+        KeyKind::Ed25519 => 64,
+        rsa => rsa_bits(rsa).unwrap_or_default() as usize / 8,
+    }
+}
