@@ -14,7 +14,6 @@ use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 const HANDSHAKE_FAILURE: u8 = 40;
 const PROTOCOL_VERSION: u8 = 70;
-const INTERNAL_ERROR: u8 = 80;
 const UNRECOGNIZED_NAME: u8 = 112;
 /// `ed25519` in signature_algorithms, RFC 8422 5.1.3.
 const ED25519: u16 = 0x0807;
@@ -96,8 +95,10 @@ fn version(case: &Case<'_>) -> Result<ProtocolVersion, Refusal> {
     };
     if lowest > broker.max_version {
         return Err(Refusal {
-            alert: Some(INTERNAL_ERROR),
-            record: alert_version(case, hello.version),
+            // Said before the ClientHello is read (`tls_setup_handshake` in `statem_lib.c`), so in
+            // a record of no version of the client's.
+            alert: Some(PROTOCOL_VERSION),
+            record: ProtocolVersion::TLS1_2,
             why: format!(
                 "security_level {} forbids every version that the broker is told to serve",
                 broker.security_level

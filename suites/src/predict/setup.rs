@@ -1,13 +1,11 @@
 //! What the library refuses before it sends a byte: the order is that of the SDK's MQTT client.
 
+use super::certificate::{UNKNOWN_SIGNATURE, can_read};
 use super::stack::Stack;
 use super::{Predicted, Step, Subject};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::profile::ClientCa;
 use wire::message::{MaxFragmentLength, Phase};
-
-/// `MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG` and `MBEDTLS_ERR_OID_NOT_FOUND`.
-const UNKNOWN_SIGNATURE: &str = "-0x262E";
 
 /// The prediction for a client that gets no further than its own set-up.
 pub(super) fn refused(subject: &Subject<'_>, stack: &Stack) -> Option<Predicted> {
@@ -52,7 +50,7 @@ fn unsupported(subject: &Subject<'_>, stack: &Stack) -> Option<String> {
 /// of interest, and it is known only if its algorithm is compiled in (`oid.c`).
 fn authority(subject: &Subject<'_>) -> Option<(Outcome, String)> {
     let issuer = subject.broker.certificate.issuer_key;
-    if subject.profile.ca == ClientCa::None || super::certificate::can_read(subject.build, issuer) {
+    if subject.profile.ca == ClientCa::None || can_read(subject.build, issuer) {
         return None;
     }
     let mut outcome = Outcome::bare(OutcomeKind::Failed);

@@ -41,6 +41,10 @@ pub struct Stack {
     /// it refuses every certificate (`mbedtls_x509_crt_profile_suiteb` in `x509_crt.c`; the change
     /// log mends it in 2.8.0).
     pub suite_b_refuses_all: bool,
+    /// Whether an empty record under CBC with encrypt-then-MAC (RFC 7366) is taken for its padding:
+    /// `ssl_decrypt_buf` in `ssl_tls.c` steps one byte before such a record, takes the padding for
+    /// wrong, and hands all of it to the application.
+    pub misreads_empty_records: bool,
     /// Weakest hash that the default certificate profile takes (`mbedtls_x509_crt_profile_default`
     /// in `x509_crt.c`).
     pub weakest_hash: HashKind,
@@ -54,6 +58,7 @@ const STACKS: [Stack; 1] = [Stack {
     versions: (ProtocolVersion::TLS1_0, ProtocolVersion::TLS1_2),
     reassembles: false,
     suite_b_refuses_all: true,
+    misreads_empty_records: true,
     weakest_hash: HashKind::Sha1,
     shortest_rsa: 2048,
 }];

@@ -1,0 +1,236 @@
+//! Predictions beside what real clients and brokers do, far beyond the suites: every client below
+//! against every broker below, on `native`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests are test code"
+)]
+
+mod common;
+
+use common::{brokers, can_run, image, images, run};
+use rig::board::{Kind, Slot};
+use rig::command::LogLines;
+use rig::deadline::Interrupt;
+use rig::firmware::Builder;
+use rig::plan::Job;
+use rig::predictor::{Predictor, hello_of};
+use rig::project::Project;
+use rig::run::{SEED, Workshop};
+use rig::verdict::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use suites::outcome::OutcomeKind;
+use suites::predict::recorded::Recorded;
+use suites::{BrokerProfile, CellId, ClientProfile};
+
+const BUILDS: [&str; 3] =
+    ["mbedtls-2.4.0/rsa-16384", "mbedtls-2.4.0/rsa-4096", "mbedtls-2.4.0/all-16384"];
+
+/// Profiles: name and what the file would say.
+const PROFILES: [(&str, &str); 26] = [
+    ("default", ""),
+    ("suiteb", "preset = 'suiteb'"),
+    ("suiteb-unverified", "preset = 'suiteb'\nverify = 'none'"),
+    ("suiteb-optional", "preset = 'suiteb'\nverify = 'optional'"),
+    ("suiteb-rsa-list", "preset = 'suiteb'\ncipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA256']"),
+    ("suiteb-tls10", "preset = 'suiteb'\nmin_version = 'TLS1.0'"),
+    ("min-tls11", "min_version = 'TLS1.1'"),
+    ("min-tls12", "min_version = 'TLS1.2'"),
+    ("max-tls10", "max_version = 'TLS1.0'"),
+    ("max-tls11", "max_version = 'TLS1.1'"),
+    ("min-over-max", "min_version = 'TLS1.2'\nmax_version = 'TLS1.1'"),
+    ("tls13", "max_version = 'TLS1.3'"),
+    ("one-suite", "cipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA']"),
+    (
+        "reversed",
+        "cipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA', 'TLS_RSA_WITH_AES_256_CBC_SHA256', \
+         'TLS_ECDHE_ECDSA_WITH_AES_128_CCM', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA']",
+    ),
+    ("ecdhe-alone", "cipher_suites = ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256']"),
+    ("psk-alone", "cipher_suites = ['TLS_PSK_WITH_AES_128_CBC_SHA']"),
+    ("unknown-suite", "cipher_suites = ['TLS_RSA_WITH_SEED_CBC_SHA']"),
+    ("unverified", "verify = 'none'"),
+    ("optional", "verify = 'optional'"),
+    ("no-ca", "ca = 'none'"),
+    ("no-ca-unverified", "ca = 'none'\nverify = 'none'"),
+    ("no-ca-optional", "ca = 'none'\nverify = 'optional'"),
+    ("right-name", "host_name = 'broker'"),
+    ("wrong-name", "host_name = 'wrong'"),
+    ("wrong-name-optional", "host_name = 'wrong'\nverify = 'optional'"),
+    ("fragment-1024", "max_fragment_length = '1024'"),
+];
+
+const RSA: &str = "'TLS_RSA_WITH_AES_256_CBC_SHA256', 'TLS_RSA_WITH_AES_256_CBC_SHA', \
+                   'TLS_RSA_WITH_AES_128_CBC_SHA256', 'TLS_RSA_WITH_AES_128_CBC_SHA'";
+const ECDHE: &str = "'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA'";
+const MODERN: &str =
+    "'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'";
+const ECDSA: &str =
+    "'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'";
+const NEW: &str = "'TLS_AES_128_GCM_SHA256'";
+
+/// Brokers: name, suites, and what else the file would say.
+const BROKERS: [(&str, &[&str], &str); 51] = [
+    ("plain", &[ECDHE, RSA], ""),
+    ("static-rsa", &[RSA], ""),
+    ("client-order", &[ECDHE, RSA], "server_order = false"),
+    ("no-tickets", &[RSA], "tickets = false"),
+    ("no-etm-no-ems", &[RSA], "encrypt_then_mac = false\nextended_master_secret = false"),
+    ("tls10", &[RSA], "min_version = 'TLS1.0'\nmax_version = 'TLS1.0'"),
+    ("tls11", &[RSA, ECDHE], "min_version = 'TLS1.1'\nmax_version = 'TLS1.1'"),
+    ("tls10-to-12", &[ECDHE, RSA], "min_version = 'TLS1.0'"),
+    ("tls10-closes", &[RSA], "min_version = 'TLS1.0'\nmax_version = 'TLS1.0'\non_reject = 'close'"),
+    ("tls10-level-1", &[RSA], "min_version = 'TLS1.0'\nmax_version = 'TLS1.1'\nsecurity_level = 1"),
+    ("tls12-level-2", &[RSA, ECDHE], "security_level = 2"),
+    (
+        "level-3",
+        &[RSA, ECDHE],
+        "security_level = 3\ndh_bits = 3072\n[certificate]\nkey = 'rsa-3072'\nissuer_key = 'rsa-3072'",
+    ),
+    ("tls13", &[NEW], "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'"),
+    ("tls13-closes", &[NEW], "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\non_reject = 'close'"),
+    ("tls12-and-13", &[NEW, RSA], "max_version = 'TLS1.3'"),
+    ("ecdhe", &[ECDHE], ""),
+    ("ecdhe-closes", &[ECDHE], "on_reject = 'close'"),
+    ("ecdhe-p384", &[ECDHE], "groups = ['secp384r1']"),
+    ("ecdhe-p521", &[ECDHE], "groups = ['secp521r1']"),
+    ("ecdhe-x25519", &[ECDHE], "groups = ['x25519']"),
+    ("ecdhe-x25519-else-rsa", &[ECDHE, RSA], "groups = ['x25519']"),
+    ("dhe", &["'TLS_DHE_RSA_WITH_AES_256_CBC_SHA256', 'TLS_DHE_RSA_WITH_AES_128_GCM_SHA256'"], ""),
+    ("dhe-4096", &["'TLS_DHE_RSA_WITH_AES_256_CBC_SHA256'"], "dh_bits = 4096"),
+    ("gcm", &["'TLS_RSA_WITH_AES_256_GCM_SHA384'"], ""),
+    ("ccm", &["'TLS_RSA_WITH_AES_128_CCM', 'TLS_RSA_WITH_AES_128_CCM_8'"], ""),
+    ("camellia", &["'TLS_RSA_WITH_CAMELLIA_128_CBC_SHA'"], ""),
+    ("3des", &["'TLS_RSA_WITH_3DES_EDE_CBC_SHA'"], ""),
+    ("chacha", &["'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256'"], ""),
+    ("psk", &["'TLS_PSK_WITH_AES_128_CBC_SHA'", RSA], ""),
+    ("ec-p256", &[ECDSA, RSA], "[certificate]\nkey = 'ecdsa-p256'"),
+    ("ec-p384", &[ECDSA], "[certificate]\nkey = 'ecdsa-p384'"),
+    ("ec-all-the-way", &[ECDSA], "[certificate]\nkey = 'ecdsa-p256'\nissuer_key = 'ecdsa-p256'"),
+    ("ec-sha1", &[ECDSA], "[certificate]\nkey = 'ecdsa-p256'\nhash = 'sha1'"),
+    ("ed25519", &[ECDSA], "[certificate]\nkey = 'ed25519'"),
+    ("rsa-by-ec", &[ECDHE, RSA], "[certificate]\nissuer_key = 'ecdsa-p384'"),
+    ("static-rsa-by-ec", &[RSA], "[certificate]\nissuer_key = 'ecdsa-p256'"),
+    ("rsa-by-ed25519", &[RSA], "[certificate]\nissuer_key = 'ed25519'"),
+    ("md5", &[RSA], "[certificate]\nhash = 'md5'"),
+    ("sha1", &[RSA], "[certificate]\nhash = 'sha1'"),
+    ("sha512", &[RSA], "[certificate]\nhash = 'sha512'"),
+    ("rsa-1024", &[RSA], "[certificate]\nkey = 'rsa-1024'"),
+    ("ca-1024-md5", &[RSA], "[certificate]\nissuer_key = 'rsa-1024'\nhash = 'md5'"),
+    ("rsa-4096", &[RSA], "[certificate]\nkey = 'rsa-4096'\nissuer_key = 'rsa-4096'"),
+    ("cert-wanted", &[RSA], "client_auth = 'wanted'"),
+    ("cert-required", &[RSA, ECDHE], "client_auth = 'required'"),
+    ("cert-required-no-tickets", &[RSA], "client_auth = 'required'\ntickets = false"),
+    ("cert-required-closes", &[RSA], "client_auth = 'required'\non_reject = 'close'"),
+    ("sni", &[RSA], "sni = 'required'"),
+    ("sni-closes", &[RSA], "sni = 'required'\non_reject = 'close'"),
+    ("rustls", &[MODERN], "front = 'rustls'"),
+    ("rustls-13", &[NEW], "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'"),
+];
+
+fn broker(name: &str, suites: &[&str], more: &str) -> BrokerProfile {
+    let suites = suites.join(", ");
+    // Lists that hold one suite twice are joined from parts; the order is what counts.
+    let text = format!("summary = 's'\nsource = 't'\ncipher_suites = [{suites}]\n{more}\n");
+    BrokerProfile::parse(name, &text, name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn profile(name: &str, more: &str) -> ClientProfile {
+    ClientProfile::parse(name, &format!("summary = 's'\n{more}\n"), name)
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn job(build: &str, profile: ClientProfile, broker: BrokerProfile) -> Job {
+    let cell: CellId = format!("{build}+{}/{}", profile.name, broker.name).parse().unwrap();
+    Job { suite: "test".to_owned(), log_level: 1, profile, broker, cell }
+}
+
+fn cells(jobs: Vec<Job>) -> Vec<Cell> {
+    let images = images(BUILDS.map(|build| image(Kind::Native, build)));
+    let (brokers, interrupt) = (brokers(), Interrupt::default());
+    let workshop = Workshop {
+        limits: Kind::Native.limits(),
+        log_lines: LogLines::All,
+        images: &images,
+        brokers: &brokers,
+        seed: SEED,
+        interrupt: &interrupt,
+    };
+    let count = jobs.len();
+    let cells = run(&workshop, jobs, vec![Slot::from(Kind::Native); 2], |_| {});
+    assert_eq!(cells.len(), count);
+    cells
+}
+
+fn predictor() -> Predictor {
+    let project = Project::find().unwrap();
+    let builds = Builder::new(project.root(), &project.cache()).builds().unwrap();
+    Predictor::new(&builds, &project).unwrap()
+}
+
+/// The hello of each client, from a cell of its own that is not among those predicted.
+fn record(jobs: &[Job]) -> BTreeMap<String, Recorded> {
+    let mut seen = BTreeSet::new();
+    let first = jobs.iter().filter(|job| seen.insert(job.cell.client.to_string()));
+    let witness = broker("witness", &[ECDHE, RSA], "min_version = 'TLS1.0'");
+    let jobs = first.map(|job| {
+        let build = job.cell.client.build.as_str();
+        self::job(build, job.profile.clone(), witness.clone())
+    });
+    let cells = cells(jobs.collect());
+    cells
+        .iter()
+        .filter_map(|cell| Some((cell.record.client.to_string(), hello_of(&cell.record)?)))
+        .collect()
+}
+
+/// Runs `jobs` and tells every difference between what was stated of a cell and what became of it,
+/// and how many cells there were of each result.
+fn differences(jobs: Vec<Job>) -> (String, BTreeMap<String, usize>) {
+    let predictor = predictor();
+    let hellos = record(&jobs);
+    let predicted: BTreeMap<_, _> = jobs
+        .iter()
+        .map(|job| {
+            let client = &job.cell.client;
+            let hello = hellos.get(&client.to_string());
+            let predicted = predictor.predict_with(client, &job.profile, &job.broker, hello);
+            (job.cell.clone(), predicted.unwrap_or_else(|error| panic!("{}: {error}", job.cell)))
+        })
+        .collect();
+    let (mut text, mut results) = (String::new(), BTreeMap::new());
+    for cell in cells(jobs) {
+        let record = &cell.record;
+        *results.entry(record.outcome.result.to_string()).or_default() += 1;
+        for change in predicted[&record.cell].differs(&record.outcome) {
+            let (field, was, is) = (&change.field, &change.expected, &change.seen);
+            let note = record.note.as_deref().unwrap_or_default();
+            writeln!(text, "{}: {field}: predicted {was}, saw {is} {note}", record.cell).unwrap();
+        }
+    }
+    (text, results)
+}
+
+#[test]
+fn every_client_against_every_broker_ends_as_predicted() {
+    if !can_run(Kind::Native) {
+        return;
+    }
+    let mut jobs = Vec::new();
+    for build in BUILDS {
+        for (name, more) in PROFILES {
+            for (broker_name, suites, broker_more) in BROKERS {
+                let broker = broker(broker_name, suites, broker_more);
+                jobs.push(job(build, profile(name, more), broker));
+            }
+        }
+    }
+    let (differences, results) = differences(jobs);
+    assert!(differences.is_empty(), "{results:?}\n{differences}");
+    for result in [OutcomeKind::Connected, OutcomeKind::Failed, OutcomeKind::Unsupported] {
+        assert!(results[&result.to_string()] > 60, "{results:?}");
+    }
+}
