@@ -234,3 +234,47 @@ fn every_client_against_every_broker_ends_as_predicted() {
         assert!(results[&result.to_string()] > 60, "{results:?}");
     }
 }
+
+/// Record lengths, those of the five keys' certificate messages and one byte less among them: the
+/// predictor works lengths out by the rules of DER, and one byte more or less would show.
+const SIZES: [u16; 22] = [
+    64, 90, 128, 256, 512, 718, 719, 747, 748, 789, 790, 800, 900, 921, 922, 1024, 1177, 1178,
+    1200, 1500, 2048, 16_384,
+];
+
+#[test]
+fn records_and_fragments_of_every_length_end_as_predicted() {
+    if !can_run(Kind::Native) {
+        return;
+    }
+    let keys = ["rsa-1024", "rsa-2048", "rsa-4096", "ecdsa-p256", "ecdsa-p384"];
+    let mut jobs = Vec::new();
+    for (front, suites, more) in [
+        ("openssl", format!("{RSA}, {ECDHE}, {ECDSA}"), ""),
+        ("openssl", format!("{RSA}, {ECDHE}, {ECDSA}"), "tickets = false\nserver_order = false"),
+        ("openssl", "'TLS_DHE_RSA_WITH_AES_128_GCM_SHA256'".to_owned(), "dh_bits = 3072"),
+        ("openssl", format!("{RSA}, {ECDHE}"), "client_auth = 'wanted'"),
+        ("openssl", format!("{RSA}, {ECDHE}"), "min_version = 'TLS1.0'\nmax_version = 'TLS1.1'"),
+        ("rustls", format!("{MODERN}, {ECDSA}"), ""),
+        ("rustls", format!("{MODERN}, {ECDSA}"), "tickets = false\nsession_cache = false"),
+    ] {
+        for key in keys {
+            // rustls has no key of 1024 bits, and P-256 is all that both ends sign with alike.
+            if front == "rustls" && key == "rsa-1024" {
+                continue;
+            }
+            for size in SIZES {
+                let name = format!("b{}", jobs.len());
+                let more = format!(
+                    "front = '{front}'\nrecord_size = {size}\n{more}\n[certificate]\nkey = '{key}'"
+                );
+                let broker = broker(&name, &[&suites], &more);
+                let client = profile("default", "verify = 'none'");
+                jobs.push(job("mbedtls-2.4.0/all-16384", client, broker));
+            }
+        }
+    }
+    let (differences, results) = differences(jobs);
+    assert!(differences.is_empty(), "{results:?}\n{differences}");
+    assert!(results["connected"] > 60 && results["failed"] > 60, "{results:?}");
+}

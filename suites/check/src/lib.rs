@@ -11,11 +11,14 @@ use rig::deadline::Interrupt;
 use rig::doctor;
 use rig::firmware::Builder;
 use rig::plan;
+use rig::predictor::{Predictor, hello_of};
 use rig::project::Project;
 use rig::run::{RunEvent, Workshop, run};
 use rig::verdict::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
+use suites::predict::recorded::Recorded;
+use suites::snapshot::Change;
 use suites::{ClientName, Library, Snapshot};
 
 /// Every test uses the seed of `rig run`.
@@ -58,7 +61,8 @@ pub fn open() -> Result<(Project, Library), Box<dyn Error>> {
     Ok((project, library))
 }
 
-/// Runs all cells of `client` in `suite`; they come back in the suite's order.
+/// Runs all cells of `client` in `suite`, each beside its prediction; they come back in the suite's
+/// order.
 ///
 /// # Errors
 /// What cannot be built or started. A fault within a cell is in the cell.
@@ -66,7 +70,9 @@ pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, 
     let (project, library) = open()?;
     let builder = Builder::new(project.root(), &project.cache());
     let filter = format!("{client}/");
-    let jobs = plan::expand(&library, &builder.builds()?, &[suite.to_owned()], &[filter], None)?;
+    let builds = builder.builds()?;
+    let jobs = plan::expand(&library, &builds, &[suite.to_owned()], &[filter], None)?;
+    let predictions = Predictor::new(&builds, &project)?.of(&jobs)?;
     let order: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
     let image = builder.image(&client.build, kind.target(), &mut |_| {})?;
     let images = BTreeMap::from([(client.build.clone(), image)]);
@@ -82,12 +88,50 @@ pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, 
     };
     let mut cells = Vec::new();
     run(&workshop, jobs, vec![kind.into()], |event| {
-        if let RunEvent::Finished(cell) = event {
+        if let RunEvent::Finished(mut cell) = event {
+            cell.set_beside(predictions.get(&cell.record.cell));
             cells.push(*cell);
         }
     });
     cells.sort_by_key(|cell| order.iter().position(|id| *id == cell.record.cell));
     Ok(cells)
+}
+
+/// The cells that are not as predicted, in which fields, and those of which nothing was predicted.
+#[must_use]
+pub fn surprises(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    for Cell { record, .. } in cells {
+        let cell = &record.cell;
+        if record.predicted.is_none() {
+            text.push_str(&format!("{cell}: nothing was predicted\n"));
+        }
+        for change in &record.surprises {
+            let Change { field, expected, seen } = change;
+            text.push_str(&format!("{cell}: {field}: predicted {expected}, saw {seen}\n"));
+        }
+    }
+    text
+}
+
+/// Hellos that differ from the recorded one of their client in more than random bytes.
+///
+/// # Errors
+/// A recorded hello that is damaged.
+pub fn other_hellos(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
+    let (project, _) = open()?;
+    let mut text = String::new();
+    for Cell { record, .. } in cells {
+        let recorded = Recorded::load(&Recorded::path(&project.suites(), &record.client))?;
+        let sent = hello_of(record);
+        let same =
+            matches!((&recorded, &sent), (Some(recorded), Some(sent)) if recorded.same_offer(sent));
+        if !same {
+            let cell = &record.cell;
+            text.push_str(&format!("{cell}: recorded {recorded:?}, sent {sent:?}\n"));
+        }
+    }
+    Ok(text)
 }
 
 /// The snapshot of `client` in `suite` with what was seen laid over it.

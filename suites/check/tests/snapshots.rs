@@ -1,8 +1,8 @@
-//! Every client of every suite against its snapshot, on each kind of board.
+//! Every client of every suite against its snapshot and its prediction, on each kind of board.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are test code")]
 
-use check::{can_run, cells, laid_over, open};
+use check::{can_run, cells, laid_over, open, other_hellos, surprises};
 use rig::board::Kind;
 use rstest::rstest;
 use std::collections::BTreeSet;
@@ -15,6 +15,8 @@ fn check(suite: &str, client: &str, kind: Kind) {
     let client: ClientName = client.parse().unwrap();
     let seen = cells(suite, &client, kind).unwrap();
     assert!(!seen.is_empty(), "{client} is in no cell of {suite}");
+    assert_eq!(surprises(&seen), "");
+    assert_eq!(other_hellos(&seen).unwrap(), "");
     let text = laid_over(suite, &client, seen).unwrap();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(format!("../../snapshots/{suite}"));

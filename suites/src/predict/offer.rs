@@ -267,14 +267,21 @@ fn has_group(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<
     })
 }
 
-/// The group that the broker takes for `suite`. A client that names none leaves the choice to an
-/// OpenSSL server (RFC 8422 4); rustls then does without ECDHE.
+/// The group that the broker takes for `suite`: OpenSSL in the order that decides on suites, too,
+/// rustls in the client's. A client that names none leaves the choice to an OpenSSL server (RFC
+/// 8422 4); rustls then does without ECDHE.
 pub(super) fn group(case: &Case<'_>, suite: CipherSuite) -> Option<NamedGroup> {
     let wanted = case.broker.groups_for(suite);
-    match &case.hello.groups {
-        Some(offered) => wanted.iter().copied().find(|group| offered.contains(group)),
-        None if case.broker.front == Front::Openssl => wanted.first().copied(),
-        None => None,
+    let openssl = case.broker.front == Front::Openssl;
+    let Some(offered) = &case.hello.groups else {
+        return wanted.first().copied().filter(|_| openssl);
+    };
+    let shared = |first: &[NamedGroup], second: &[NamedGroup]| {
+        first.iter().copied().find(|group| second.contains(group))
+    };
+    match openssl && case.broker.server_order {
+        true => shared(wanted, offered),
+        false => shared(offered, wanted),
     }
 }
 

@@ -44,6 +44,14 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
             case.stack.name
         ),
     };
+    let torn = |phase| Stumble {
+        phase,
+        error: INVALID_RECORD,
+        why: format!(
+            "a record of {limit} bytes ends within a message's header, and {} takes that for damage",
+            case.stack.name
+        ),
+    };
     let total: usize = flight.iter().map(|(_, length)| length).sum();
     let mut at = 0;
     for (phase, length) in flight {
@@ -57,7 +65,10 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
             return Some(too_long(phase, record));
         }
         if offset + length > limit && !case.stack.reassembles {
-            return Some(spans(phase, length));
+            return Some(match limit - offset < MESSAGE_HEADER {
+                true => torn(phase),
+                false => spans(phase, length),
+            });
         }
         at += length;
     }
@@ -99,14 +110,15 @@ fn server_hello(case: &Case<'_>, choice: Choice) -> usize {
     let ecdhe = known.is_some_and(|suite| suite.kx == TlsCipherKx::Ecdhe);
     let ticket = broker.tickets && asks(35);
     let openssl = broker.front == Front::Openssl;
-    let session_id = if broker.session_cache && !ticket { 32 } else { 0 };
+    // OpenSSL leaves the session ID out where it gives a ticket (RFC 5077 3.4), rustls does not.
+    let session_id = if broker.session_cache && !(openssl && ticket) { 32 } else { 0 };
     let extensions = [
         (true, 5),
         (ticket, 4),
         (openssl && cbc && broker.encrypt_then_mac && asks(22), 4),
         (broker.extended_master_secret && asks(23), 4),
         (openssl && hello.max_fragment_length.is_some(), 5),
-        (ecdhe && asks(11), 8),
+        (openssl && ecdhe && asks(11), 6),
     ];
     let extensions: usize = extensions.iter().filter(|(sent, _)| *sent).map(|(_, size)| size).sum();
     MESSAGE_HEADER + 2 + 32 + 1 + session_id + 2 + 1 + 2 + extensions
