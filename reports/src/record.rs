@@ -112,6 +112,14 @@ pub struct CellRecord {
     pub stack_peak_bytes: Option<u64>,
 }
 
+impl CellRecord {
+    /// Whether the cell has an outcome of its client's, and nobody stated it beforehand.
+    #[must_use]
+    pub fn is_unpredicted(&self) -> bool {
+        self.predicted.is_none() && !matches!(self.verdict, Verdict::Fault | Verdict::Skipped)
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
 fn is_one(tries: &u32) -> bool {
     *tries == 1

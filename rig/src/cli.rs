@@ -81,7 +81,7 @@ Examples:
 const PREDICT_EXAMPLES: &str = "\
 Examples:
   cargo rig predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker hivemq-cloud-2021
-  cargo rig predict --client mbedtls-2.4.0/rsa-16384+default --broker tls13-only-rustls --format json
+  cargo rig predict --format json --client mbedtls-2.4.0/all-16384+suiteb --broker ec-certificate
 
 It is made from the client's ClientHello, recorded once under suites/hellos, and from the profiles.
 Exit codes: 0 the outcome is stated, 2 it cannot be: a name is unknown or the hello is missing.";

@@ -51,15 +51,18 @@ impl Predictor {
     /// # Errors
     /// [`PredictorError::Header`] names a macro set that cannot be read.
     pub fn new(builds: &[BuildInfo], project: &Project) -> Result<Self, PredictorError> {
-        let stacks = project.root().join("firmware/mbedtls/stacks");
+        let firmware = project.root().join("firmware/mbedtls");
         let read = |info: &BuildInfo| {
-            let folder = stacks.join(info.name.stack());
+            let folder = firmware.join("stacks").join(info.name.stack());
             let path = folder.join(&info.header);
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| PredictorError::Header { path, source })?;
-            // Headers of the library itself lie elsewhere and define nothing of the macro set.
-            let macros =
-                Macros::parse(&text, &mut |file| std::fs::read_to_string(folder.join(file)).ok());
+            // As the build looks for them: beside the header, then among what stacks share. Headers
+            // of the library itself lie elsewhere and define nothing of the macro set.
+            let folders = [folder, firmware.join("sets")];
+            let macros = Macros::parse(&text, &mut |file| {
+                folders.iter().find_map(|folder| std::fs::read_to_string(folder.join(file)).ok())
+            });
             let build =
                 Build { name: info.name.clone(), content_length: info.content_length, macros };
             Ok((info.name.clone(), build))

@@ -75,7 +75,7 @@ const ECDSA: &str =
 const NEW: &str = "'TLS_AES_128_GCM_SHA256'";
 
 /// Brokers: name, suites, and what else the file would say.
-const BROKERS: [(&str, &[&str], &str); 51] = [
+const BROKERS: [(&str, &[&str], &str); 57] = [
     ("plain", &[ECDHE, RSA], ""),
     ("static-rsa", &[RSA], ""),
     ("client-order", &[ECDHE, RSA], "server_order = false"),
@@ -130,6 +130,17 @@ const BROKERS: [(&str, &[&str], &str); 51] = [
     ("sni", &[RSA], "sni = 'required'"),
     ("sni-closes", &[RSA], "sni = 'required'\non_reject = 'close'"),
     ("rustls", &[MODERN], "front = 'rustls'"),
+    ("rustls-client-order", &[MODERN], "front = 'rustls'\nserver_order = false"),
+    ("rustls-cert-wanted", &[MODERN], "front = 'rustls'\nclient_auth = 'wanted'"),
+    ("rustls-cert-required", &[MODERN], "front = 'rustls'\nclient_auth = 'required'"),
+    ("rustls-ec-p384", &[ECDSA], "front = 'rustls'\n[certificate]\nkey = 'ecdsa-p384'"),
+    ("rustls-x25519", &[MODERN], "front = 'rustls'\ngroups = ['x25519']"),
+    (
+        "own-groups",
+        &["'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384'", ECDHE, RSA],
+        "[suite_groups]\nTLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384 = 'x25519'\n\
+         TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA = 'secp384r1'",
+    ),
     ("rustls-13", &[NEW], "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'"),
 ];
 

@@ -290,8 +290,20 @@ fn say_end(
     let shown = folder.strip_prefix(project.root()).unwrap_or(folder);
     terminal.say(&format!("record: {}", shown.display()));
     let open = |verdict| cells.iter().any(|cell| cell.verdict == verdict);
+    let unpredicted = cells.iter().filter(|cell| cell.is_unpredicted()).count();
+    if unpredicted > 0 && !args.accept {
+        terminal.say(&format!(
+            "nothing was predicted for {unpredicted} of {} cells, because their clients' hellos are not recorded; `--accept` records them",
+            cells.len()
+        ));
+    }
     if !args.accept && (open(Verdict::New) || open(Verdict::Changed)) {
         terminal.say("if what was seen is right, `--accept` makes it the expectation");
+    }
+    if open(Verdict::Surprise) {
+        terminal.say(
+            "a cell is not as predicted: `cargo rig predict` shows how the prediction is made; if the client's hello has changed, `--accept` records it anew",
+        );
     }
 }
 

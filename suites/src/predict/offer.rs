@@ -52,12 +52,10 @@ pub(super) fn answer(case: &Case<'_>) -> (Result<Choice, Refusal>, Vec<Eliminati
     (answer, trace)
 }
 
-/// Our rustls alone writes its own version into the header of an early alert.
+/// rustls alone writes its own version into the header of an early alert.
 fn alert_version(case: &Case<'_>, negotiated: ProtocolVersion) -> ProtocolVersion {
-    match case.broker.front {
-        Front::Openssl => negotiated.min(ProtocolVersion::TLS1_2),
-        Front::Rustls => ProtocolVersion::TLS1_2,
-    }
+    let rustls = case.broker.front == Front::Rustls;
+    if rustls { ProtocolVersion::TLS1_2 } else { negotiated.min(ProtocolVersion::TLS1_2) }
 }
 
 /// What is looked at before version and suites.
@@ -178,10 +176,12 @@ fn trace(case: &Case<'_>, version: ProtocolVersion) -> (Vec<Elimination>, Option
 /// Why the client leaves a suite out that the broker serves.
 fn not_offered(case: &Case<'_>, suite: CipherSuite) -> (Filter, String) {
     match case.build.macros.lacks_for(suite) {
-        Some(Lack::KeyExchange(name)) => {
-            (Filter::KeyExchange, format!("the client is built without {name}"))
+        Some(lack @ Lack::KeyExchange(_)) => {
+            (Filter::KeyExchange, format!("the client is built without {lack}"))
         }
-        Some(Lack::Cipher(name)) => (Filter::Cipher, format!("the client is built without {name}")),
+        Some(lack @ Lack::Cipher(_)) => {
+            (Filter::Cipher, format!("the client is built without {lack}"))
+        }
         None if case.profile.cipher_suites.is_some() => {
             (Filter::NotOffered, "the client's suite list leaves it out".to_owned())
         }
@@ -190,7 +190,8 @@ fn not_offered(case: &Case<'_>, suite: CipherSuite) -> (Filter, String) {
         }
         None => (
             Filter::NotOffered,
-            "the client has it, but not for the versions that it may use or by default".to_owned(),
+            "the client has it, but leaves it out by default or for the versions that it may use"
+                .to_owned(),
         ),
     }
 }

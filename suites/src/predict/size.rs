@@ -56,9 +56,9 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
     let mut at = 0;
     for (phase, length) in flight {
         // OpenSSL begins a record with each message, rustls sends the whole flight in one.
-        let (offset, rest) = match case.broker.front {
-            Front::Openssl => (0, length),
-            Front::Rustls => (at % limit, total - (at - at % limit)),
+        let (offset, rest) = match case.broker.front == Front::Rustls {
+            false => (0, length),
+            true => (at % limit, total - (at - at % limit)),
         };
         let record = rest.min(limit);
         if record > buffer {
@@ -78,8 +78,9 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
 /// Longest record body that the broker sends: its own limit, or the one that the client asks for.
 /// OpenSSL keeps to max_fragment_length (RFC 6066 4), rustls knows nothing of it.
 fn record_limit(case: &Case<'_>) -> usize {
-    let asked = match (case.broker.front, case.hello.max_fragment_length) {
-        (Front::Openssl, Some(code @ 1..=4)) => 256 << code,
+    let rustls = case.broker.front == Front::Rustls;
+    let asked = match case.hello.max_fragment_length {
+        Some(code @ 1..=4) if !rustls => 256 << code,
         _ => usize::from(u16::MAX),
     };
     asked.min(usize::from(case.broker.record_size)).max(1)

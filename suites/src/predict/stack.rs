@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::fmt;
 use tls_parser::{
     TlsCipherAu, TlsCipherEnc, TlsCipherEncMode, TlsCipherKx, TlsCipherMac, TlsCipherSuite,
 };
@@ -131,6 +132,13 @@ pub enum Lack {
     KeyExchange(&'static str),
     /// For its cipher or its hash.
     Cipher(&'static str),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::KeyExchange(name) | Self::Cipher(name)) = self;
+        if name.contains(' ') { f.write_str(name) } else { write!(f, "MBEDTLS_{name}") }
+    }
 }
 
 /// A header that includes itself is cut off here.

@@ -1,0 +1,107 @@
+//! `rig predict` and what becomes of predictions in a run, through the built binary.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
+
+mod common;
+
+use common::{Checkout, compare};
+use reports::record::{Verdict, read_cells};
+use rstest::{Context, rstest};
+use std::fs;
+
+const THREAD: &str = "predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker tls12-rsa-plain";
+const FIX: &str = "predict --client mbedtls-2.4.0/rsa-16384+default --broker tls12-rsa-plain";
+const HELLOS: &str = "suites/hellos/mbedtls-2.4.0__rsa-16384";
+
+#[rstest]
+#[case::predict_the_thread(THREAD)]
+#[case::predict_the_fix(FIX)]
+#[case::predict_help("predict --help")]
+fn for_people(#[context] context: Context, #[case] line: &str) {
+    let checkout = Checkout::accepted();
+    let seen = checkout.rig(line);
+    assert_eq!((seen.code, &*seen.stderr), (Some(0), ""), "{seen}");
+    checkout.compare(context.description.unwrap(), seen);
+}
+
+#[rstest]
+#[case::predict_no_client("predict --client rsa-16384+suiteb --broker tls12-rsa-plain")]
+#[case::predict_unknown_build(
+    "predict --client mbedtls-2.4.0/rsa-1638+suiteb --broker tls12-rsa-plain"
+)]
+#[case::predict_unknown_profile(
+    "predict --client mbedtls-2.4.0/rsa-16384+suite --broker tls12-rsa-plain"
+)]
+#[case::predict_unknown_broker(
+    "predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker tls12-rsa"
+)]
+#[case::predict_without_a_hello(THREAD)]
+fn cannot_be_said(#[context] context: Context, #[case] line: &str) {
+    let checkout = Checkout::new();
+    let seen = checkout.rig(line);
+    assert_eq!((seen.code, &*seen.stdout), (Some(2), ""), "{seen}");
+    checkout.compare(context.description.unwrap(), seen);
+}
+
+#[test]
+fn a_damaged_hello_is_named() {
+    let checkout = Checkout::accepted();
+    let file = checkout.path(&format!("{HELLOS}+suiteb.hex"));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, &text[..text.len() / 2]).unwrap();
+    let seen = checkout.rig(THREAD);
+    assert_eq!(seen.code, Some(2), "{seen}");
+    checkout.compare("predict_damaged_hello", seen);
+}
+
+#[test]
+fn a_run_states_what_predict_states() {
+    let checkout = Checkout::accepted();
+    assert_eq!(checkout.rig("run smoke --board native --out made").code, Some(0));
+    let cells = read_cells(&checkout.path("made")).unwrap();
+    assert_eq!(cells.len(), 2);
+    for cell in cells {
+        let line = format!("predict --client {} --broker {}", cell.client, cell.broker);
+        let seen = checkout.rig(&format!("{line} --format json"));
+        let stated: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+        assert_eq!(stated["predicted"], serde_json::to_value(&cell.predicted).unwrap());
+        assert_eq!(stated["cell"], cell.cell.to_string());
+        assert!(!stated["predicted"]["trace"].as_array().unwrap().is_empty());
+        assert_eq!(cell.verdict, Verdict::Match);
+        assert!(cell.surprises.is_empty());
+    }
+}
+
+/// The prediction is made from the recorded hello: with the hello of another client it is wrong,
+/// although the snapshot holds.
+#[test]
+fn a_cell_that_is_not_as_predicted_comes_first_and_is_exit_code_1() {
+    let checkout = Checkout::accepted();
+    let (ours, theirs) = (format!("{HELLOS}+default.hex"), format!("{HELLOS}+suiteb.hex"));
+    fs::copy(checkout.path(&theirs), checkout.path(&ours)).unwrap();
+    let seen = checkout.rig("run smoke --board native --jobs 1 --out made");
+    assert_eq!(seen.code, Some(1), "{seen}");
+    checkout.compare("surprise", &seen);
+    let cells = read_cells(&checkout.path("made")).unwrap();
+    let surprise = cells.iter().find(|cell| cell.verdict == Verdict::Surprise).unwrap();
+    assert!(surprise.changes.is_empty(), "the snapshot agrees");
+    let fields: Vec<_> = surprise.surprises.iter().map(|change| &*change.field).collect();
+    assert!(fields.contains(&"result") && fields.contains(&"cipher_suite"), "{fields:?}");
+    // Accepting records the hello anew, and there is nothing left to be surprised at.
+    assert_eq!(checkout.rig("run smoke --board native --accept").code, Some(0));
+    let seen = checkout.rig("run smoke --board native");
+    assert_eq!(seen.code, Some(0), "{seen}");
+}
+
+#[test]
+fn without_a_hello_nothing_is_predicted_and_the_run_says_so() {
+    let checkout = Checkout::accepted();
+    fs::remove_file(checkout.path(&format!("{HELLOS}+suiteb.hex"))).unwrap();
+    let seen = checkout.rig("run smoke --board native --jobs 1 --out made");
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let said: Vec<_> = seen.stderr.lines().filter(|line| line.contains("predicted")).collect();
+    compare("nothing_predicted", said.join("\n"), &[]);
+    let cells = read_cells(&checkout.path("made")).unwrap();
+    let predicted = |cell: &&reports::CellRecord| cell.predicted.is_some();
+    assert_eq!(cells.iter().filter(predicted).count(), 1);
+}
