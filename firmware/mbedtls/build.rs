@@ -15,10 +15,15 @@ use std::process::Command;
 /// What is compiled when nobody asks for anything else: the forum thread's build.
 const DEFAULT_BUILD: &str = "mbedtls-2.4.0/rsa-16384";
 
+/// What the library calls to make debug output, without `mbedtls_debug_`.
+const DEBUG_FUNCTIONS: [&str; 7] =
+    ["print_msg", "print_ret", "print_buf", "print_mpi", "print_ecp", "print_crt", "printf_ecdh"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=RIG_BUILD");
     println!("cargo::rerun-if-env-changed=RIG_IMAGE");
     println!("cargo::rerun-if-changed=shim");
+    println!("cargo::rerun-if-changed=sets");
     println!("cargo::rerun-if-changed=stacks");
     let name = env::var("RIG_BUILD").unwrap_or_else(|_| DEFAULT_BUILD.to_owned());
     let image = env::var("RIG_IMAGE").unwrap_or_else(|_| "unnamed".to_owned());
@@ -126,6 +131,7 @@ fn compile(build: &Build, sources: &Path) -> Result<(), Box<dyn Error>> {
         .include(sources.join("include"))
         .include(&library)
         .include(&build.stack)
+        .include("sets")
         .include("shim")
         .define("MBEDTLS_CONFIG_FILE", format!("\"{}\"", build.header).as_str())
         .define("RIG_CONTENT_LENGTH", build.content_length.to_string().as_str())
@@ -153,9 +159,9 @@ fn compile(build: &Build, sources: &Path) -> Result<(), Box<dyn Error>> {
     let (debug, rest): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|path| path.file_name().is_some_and(|name| name == "debug.c"));
     let mut redirected = compiler.clone();
-    for function in ["msg", "ret", "buf", "mpi", "ecp", "crt"] {
-        let name = format!("mbedtls_debug_print_{function}");
-        redirected.define(&name, format!("rig_debug_print_{function}").as_str());
+    for function in DEBUG_FUNCTIONS {
+        let name = format!("mbedtls_debug_{function}");
+        redirected.define(&name, format!("rig_debug_{function}").as_str());
     }
     redirected.files(rest).try_compile("rig_mbedtls")?;
     compiler.files(debug).files(["shim/shim.c", "shim/debug_clock.c"]).try_compile("rig_shim")?;

@@ -9,6 +9,10 @@
 
 #include "mbedtls/debug.h"
 #include "mbedtls/platform.h"
+#include "mbedtls/version.h"
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include "debug_internal.h"
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -89,3 +93,15 @@ void rig_debug_print_crt(const mbedtls_ssl_context *ssl, int level, const char *
 {
     TIMED(mbedtls_debug_print_crt, crt)
 }
+
+/* Since 2.16. */
+#if defined(MBEDTLS_SSL_DEBUG_ECDH) && defined(MBEDTLS_ECDH_C)
+void rig_debug_printf_ecdh(const mbedtls_ssl_context *ssl, int level, const char *file, int line,
+                           const mbedtls_ecdh_context *ecdh, mbedtls_debug_ecdh_attr attr)
+{
+    if (begin(ssl, level)) {
+        mbedtls_debug_printf_ecdh(ssl, level, file, line, ecdh, attr);
+        end(ssl);
+    }
+}
+#endif

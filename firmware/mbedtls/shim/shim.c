@@ -3,17 +3,42 @@
 
 #include "mbedtls/platform.h"
 #include "mbedtls/ssl.h"
-#include "mbedtls/ssl_internal.h"
 #include "mbedtls/version.h"
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+#include "psa/crypto.h"
+#endif
 #include <string.h>
 
 struct rig_tls {
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config conf;
     mbedtls_x509_crt ca;
+    mbedtls_x509_crt own;
+    mbedtls_pk_context key;
     int *suites;
+    int verified;
     rig_host host;
 };
+
+struct rig_session {
+    mbedtls_ssl_session session;
+};
+
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+/* PSA is one for the whole program, as is the session: this is the session's. */
+static const rig_host *psa_host = NULL;
+
+psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
+                                             uint8_t *output, size_t output_size,
+                                             size_t *output_length)
+{
+    (void) context;
+    if (psa_host == NULL || psa_host->random(psa_host->context, output, output_size) != 0)
+        return PSA_ERROR_INSUFFICIENT_ENTROPY;
+    *output_length = output_size;
+    return PSA_SUCCESS;
+}
+#endif
 
 void rig_warm_up(void)
 {
@@ -40,6 +65,8 @@ rig_tls *rig_tls_new(const rig_host *host, int log_level)
     mbedtls_ssl_init(&tls->ssl);
     mbedtls_ssl_config_init(&tls->conf);
     mbedtls_x509_crt_init(&tls->ca);
+    mbedtls_x509_crt_init(&tls->own);
+    mbedtls_pk_init(&tls->key);
     mbedtls_ssl_conf_dbg(&tls->conf, log_line, &tls->host);
     rig_debug_level(log_level);
     return tls;
@@ -50,12 +77,25 @@ void rig_tls_free(rig_tls *tls)
     mbedtls_ssl_free(&tls->ssl);
     mbedtls_ssl_config_free(&tls->conf);
     mbedtls_x509_crt_free(&tls->ca);
+    mbedtls_x509_crt_free(&tls->own);
+    mbedtls_pk_free(&tls->key);
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+    mbedtls_psa_crypto_free();
+    psa_host = NULL;
+#endif
     mbedtls_free(tls->suites);
     mbedtls_free(tls);
 }
 
 int rig_tls_defaults(rig_tls *tls, int suite_b)
 {
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+    /* TLS 1.3 computes with PSA, which the application has to start. */
+    psa_host = &tls->host;
+    psa_status_t status = psa_crypto_init();
+    if (status != PSA_SUCCESS)
+        return (int) status;
+#endif
     int preset = suite_b ? MBEDTLS_SSL_PRESET_SUITEB : MBEDTLS_SSL_PRESET_DEFAULT;
     int error = mbedtls_ssl_config_defaults(&tls->conf, MBEDTLS_SSL_IS_CLIENT,
                                             MBEDTLS_SSL_TRANSPORT_STREAM, preset);
@@ -64,6 +104,32 @@ int rig_tls_defaults(rig_tls *tls, int suite_b)
     mbedtls_ssl_set_bio(&tls->ssl, tls->host.context, tls->host.send, tls->host.recv, NULL);
     mbedtls_ssl_conf_rng(&tls->conf, tls->host.random, tls->host.context);
     return 0;
+}
+
+int rig_knows_version(int minor)
+{
+    switch (minor) {
+#if MBEDTLS_VERSION_MAJOR < 3
+#if defined(MBEDTLS_SSL_PROTO_TLS1)
+        case 1:
+            return 1;
+#endif
+#if defined(MBEDTLS_SSL_PROTO_TLS1_1)
+        case 2:
+            return 1;
+#endif
+#endif
+#if defined(MBEDTLS_SSL_PROTO_TLS1_2)
+        case 3:
+            return 1;
+#endif
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+        case 4:
+            return 1;
+#endif
+        default:
+            return 0;
+    }
 }
 
 int rig_tls_min_version(rig_tls *tls, int minor)
@@ -111,6 +177,52 @@ int rig_tls_max_fragment_length(rig_tls *tls, unsigned bytes)
 #endif
 }
 
+/* The next three are compiled into every macro set that there is. */
+int rig_tls_no_extended_master_secret(rig_tls *tls)
+{
+    mbedtls_ssl_conf_extended_master_secret(&tls->conf, MBEDTLS_SSL_EXTENDED_MS_DISABLED);
+    return 0;
+}
+
+int rig_tls_no_encrypt_then_mac(rig_tls *tls)
+{
+    mbedtls_ssl_conf_encrypt_then_mac(&tls->conf, MBEDTLS_SSL_ETM_DISABLED);
+    return 0;
+}
+
+int rig_tls_no_tickets(rig_tls *tls)
+{
+    mbedtls_ssl_conf_session_tickets(&tls->conf, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    return 0;
+}
+
+void rig_tls_keep_tickets(rig_tls *tls)
+{
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        &tls->conf, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+#else
+    (void) tls;
+#endif
+}
+
+int rig_tls_psk(rig_tls *tls, const unsigned char *key, size_t key_length,
+                const unsigned char *identity, size_t identity_length)
+{
+/* The first is what 2.x calls it. */
+#if defined(MBEDTLS_KEY_EXCHANGE__SOME__PSK_ENABLED) ||                                            \
+    defined(MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED)
+    return mbedtls_ssl_conf_psk(&tls->conf, key, key_length, identity, identity_length);
+#else
+    (void) tls;
+    (void) key;
+    (void) key_length;
+    (void) identity;
+    (void) identity_length;
+    return MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE;
+#endif
+}
+
 int rig_tls_setup(rig_tls *tls)
 {
     return mbedtls_ssl_setup(&tls->ssl, &tls->conf);
@@ -119,7 +231,8 @@ int rig_tls_setup(rig_tls *tls)
 /* The SDK's callback only logs, and leaves the flags as they are. */
 static int leave_flags(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
-    (void) context;
+    rig_tls *tls = context;
+    tls->verified = 1;
     (void) certificate;
     (void) depth;
     (void) flags;
@@ -137,8 +250,25 @@ int rig_tls_verify(rig_tls *tls, int mode, const unsigned char *ca, size_t lengt
     mbedtls_ssl_conf_authmode(&tls->conf, mode == 0   ? MBEDTLS_SSL_VERIFY_NONE
                                           : mode == 1 ? MBEDTLS_SSL_VERIFY_OPTIONAL
                                                       : MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_verify(&tls->conf, leave_flags, NULL);
+    mbedtls_ssl_conf_verify(&tls->conf, leave_flags, tls);
     return 0;
+}
+
+int rig_tls_own_certificate(rig_tls *tls, const unsigned char *certificate,
+                            size_t certificate_length, const unsigned char *key, size_t key_length)
+{
+    int error = mbedtls_x509_crt_parse(&tls->own, certificate, certificate_length);
+    if (error != 0)
+        return error;
+#if MBEDTLS_VERSION_MAJOR < 3
+    error = mbedtls_pk_parse_key(&tls->key, key, key_length, NULL, 0);
+#else
+    error = mbedtls_pk_parse_key(&tls->key, key, key_length, NULL, 0, tls->host.random,
+                                 tls->host.context);
+#endif
+    if (error != 0)
+        return error;
+    return mbedtls_ssl_conf_own_cert(&tls->conf, &tls->own, &tls->key);
 }
 
 /* `name` NULL is a name given on purpose: none. */
@@ -152,6 +282,29 @@ int rig_tls_host_name(rig_tls *tls, const char *name)
     return mbedtls_ssl_set_hostname(&tls->ssl, name);
 }
 
+rig_session *rig_tls_save(rig_tls *tls)
+{
+    rig_session *saved = mbedtls_calloc(1, sizeof(*saved));
+    if (saved == NULL)
+        return NULL;
+    mbedtls_ssl_session_init(&saved->session);
+    if (mbedtls_ssl_get_session(&tls->ssl, &saved->session) == 0)
+        return saved;
+    rig_session_free(saved);
+    return NULL;
+}
+
+int rig_tls_offer(rig_tls *tls, const rig_session *session)
+{
+    return mbedtls_ssl_set_session(&tls->ssl, &session->session);
+}
+
+void rig_session_free(rig_session *session)
+{
+    mbedtls_ssl_session_free(&session->session);
+    mbedtls_free(session);
+}
+
 int rig_tls_step(rig_tls *tls)
 {
     return mbedtls_ssl_handshake_step(&tls->ssl);
@@ -159,17 +312,43 @@ int rig_tls_step(rig_tls *tls)
 
 int rig_tls_state(const rig_tls *tls)
 {
-    return tls->ssl.state;
-}
-
-int rig_tls_is_over(const rig_tls *tls)
-{
-    return tls->ssl.state == MBEDTLS_SSL_HANDSHAKE_OVER;
+    switch ((int) tls->ssl.state) {
+        case MBEDTLS_SSL_HANDSHAKE_OVER:
+            return RIG_STATE_OVER;
+#if MBEDTLS_VERSION_MAJOR < 3
+        case MBEDTLS_SSL_SERVER_NEW_SESSION_TICKET:
+            return RIG_STATE_NEW_SESSION_TICKET;
+#else
+        case MBEDTLS_SSL_NEW_SESSION_TICKET:
+            return RIG_STATE_NEW_SESSION_TICKET;
+        case MBEDTLS_SSL_HELLO_RETRY_REQUEST:
+            return RIG_STATE_HELLO_RETRY_REQUEST;
+        case MBEDTLS_SSL_ENCRYPTED_EXTENSIONS:
+            return RIG_STATE_ENCRYPTED_EXTENSIONS;
+        case MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY:
+            return RIG_STATE_CLIENT_CERTIFICATE_VERIFY;
+        case MBEDTLS_SSL_CLIENT_CCS_AFTER_SERVER_FINISHED:
+        case MBEDTLS_SSL_CLIENT_CCS_BEFORE_2ND_CLIENT_HELLO:
+        case MBEDTLS_SSL_CLIENT_CCS_AFTER_CLIENT_HELLO:
+            return RIG_STATE_CHANGE_CIPHER_SPEC;
+#endif
+        default:
+            return (int) tls->ssl.state;
+    }
 }
 
 int rig_tls_read(rig_tls *tls, unsigned char *buffer, size_t length)
 {
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    int read;
+    /* Not an error: the session has the ticket now. */
+    do
+        read = mbedtls_ssl_read(&tls->ssl, buffer, length);
+    while (read == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
+    return read;
+#else
     return mbedtls_ssl_read(&tls->ssl, buffer, length);
+#endif
 }
 
 int rig_tls_write(rig_tls *tls, const unsigned char *bytes, size_t length)
@@ -177,39 +356,37 @@ int rig_tls_write(rig_tls *tls, const unsigned char *bytes, size_t length)
     return mbedtls_ssl_write(&tls->ssl, bytes, length);
 }
 
-static const mbedtls_ssl_session *session(const rig_tls *tls)
-{
-    return tls->ssl.session != NULL ? tls->ssl.session : tls->ssl.session_negotiate;
-}
-
 uint16_t rig_tls_suite(const rig_tls *tls)
 {
-    const mbedtls_ssl_session *current = session(tls);
-    return current == NULL ? 0 : (uint16_t) current->ciphersuite;
+    const mbedtls_ssl_session *session =
+        tls->ssl.session != NULL ? tls->ssl.session : tls->ssl.session_negotiate;
+    /* A session that is offered has a suite before the server has said anything. */
+    if (session == NULL || tls->ssl.state <= MBEDTLS_SSL_SERVER_HELLO)
+        return 0;
+    return (uint16_t) session->ciphersuite;
 }
 
 uint16_t rig_tls_version(const rig_tls *tls)
 {
-    if (rig_tls_suite(tls) == 0)
+    static const char family[] = "TLSv1.";
+    const char *name = mbedtls_ssl_get_version(&tls->ssl);
+    if (rig_tls_suite(tls) == 0 || strncmp(name, family, sizeof(family) - 1) != 0)
         return 0;
-    return (uint16_t) (tls->ssl.major_ver << 8 | tls->ssl.minor_ver);
+    return (uint16_t) (0x0301 + (name[sizeof(family) - 1] - '0'));
 }
 
 int rig_tls_verify_flags(const rig_tls *tls, uint32_t *flags)
 {
-    const mbedtls_ssl_session *current = session(tls);
-    if (current == NULL || current->peer_cert == NULL)
+    /* Where nothing was verified, the flags of 0 would look like praise. */
+    if (!tls->verified)
         return 0;
-    /* Without verification nothing was looked at, and the flags of 0 would look like praise. */
-    if (tls->conf.authmode == MBEDTLS_SSL_VERIFY_NONE)
-        return 0;
-    *flags = current->verify_result;
+    *flags = mbedtls_ssl_get_verify_result(&tls->ssl);
     return 1;
 }
 
 unsigned rig_content_length(void)
 {
-    return MBEDTLS_SSL_MAX_CONTENT_LEN;
+    return RIG_CONTENT_LENGTH;
 }
 
 void rig_library_version(char text[18])

@@ -1,15 +1,24 @@
-/* The rig's view of mbedTLS: one opaque session and about twenty functions over it.
+/* The rig's view of mbedTLS: one opaque session and about thirty functions over it.
  *
  * It exists so that Rust needs no layout of any mbedTLS structure, which differ from version to
- * version and from macro set to macro set. Return values are mbedTLS's own: 0 or a negative error.
+ * version and from macro set to macro set. Return values are mbedTLS's own: 0 or a negative error,
+ * MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE where this build has not what is asked for.
+ *
+ * One source serves 2.4 to 3.6. Where versions differ, the public function that all of them have is
+ * taken; an #if stands only where there is none.
  */
 #ifndef RIG_SHIM_H
 #define RIG_SHIM_H
+
+/* 3.x hides the fields of its structures; the state and the negotiated suite are in them. */
+#define MBEDTLS_ALLOW_PRIVATE_ACCESS
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct rig_tls rig_tls;
+/* What a later connection can resume. */
+typedef struct rig_session rig_session;
 
 /* What the session calls back; `context` is handed through. */
 typedef struct {
@@ -22,6 +31,15 @@ typedef struct {
     void (*logging)(void *context, int on);
 } rig_host;
 
+/* Handshake states that 3.x has beside those of 2.x, under numbers that no version uses. */
+enum {
+    RIG_STATE_OVER = 100,
+    RIG_STATE_NEW_SESSION_TICKET,
+    RIG_STATE_HELLO_RETRY_REQUEST,
+    RIG_STATE_ENCRYPTED_EXTENSIONS,
+    RIG_STATE_CLIENT_CERTIFICATE_VERIFY,
+    RIG_STATE_CHANGE_CIPHER_SPEC,
+};
 
 /* In debug_clock.c. */
 void rig_debug_level(int level);
@@ -33,24 +51,42 @@ void rig_tls_free(rig_tls *tls);
 
 /* Configuration, in the order in which the SDK's MQTT client calls it. */
 int rig_tls_defaults(rig_tls *tls, int suite_b);
+/* Whether this build speaks TLS 1.0 (`minor` 1) to TLS 1.3 (4). */
+int rig_knows_version(int minor);
 int rig_tls_min_version(rig_tls *tls, int minor);
 int rig_tls_max_version(rig_tls *tls, int minor);
 int rig_tls_suites(rig_tls *tls, const unsigned char *pairs, size_t count);
 int rig_tls_max_fragment_length(rig_tls *tls, unsigned bytes);
+/* Turn off what the library does if it can. */
+int rig_tls_no_extended_master_secret(rig_tls *tls);
+int rig_tls_no_encrypt_then_mac(rig_tls *tls);
+int rig_tls_no_tickets(rig_tls *tls);
+/* Lets rig_tls_save have the tickets that come after a TLS 1.3 handshake. */
+void rig_tls_keep_tickets(rig_tls *tls);
+int rig_tls_psk(rig_tls *tls, const unsigned char *key, size_t key_length,
+                const unsigned char *identity, size_t identity_length);
 int rig_tls_setup(rig_tls *tls);
 int rig_tls_verify(rig_tls *tls, int mode, const unsigned char *ca, size_t length);
+/* Certificate and key in DER. */
+int rig_tls_own_certificate(rig_tls *tls, const unsigned char *certificate,
+                            size_t certificate_length, const unsigned char *key, size_t key_length);
 int rig_tls_host_name(rig_tls *tls, const char *name);
 
+/* The session of a connection that stands, or NULL; and its use in a later one. */
+rig_session *rig_tls_save(rig_tls *tls);
+int rig_tls_offer(rig_tls *tls, const rig_session *session);
+void rig_session_free(rig_session *session);
+
 int rig_tls_step(rig_tls *tls);
+/* mbedtls_ssl_states as numbered in 2.x up to HANDSHAKE_WRAPUP (15), or a RIG_STATE_. */
 int rig_tls_state(const rig_tls *tls);
-int rig_tls_is_over(const rig_tls *tls);
 int rig_tls_read(rig_tls *tls, unsigned char *buffer, size_t length);
 int rig_tls_write(rig_tls *tls, const unsigned char *bytes, size_t length);
 
 /* 0 before a ServerHello was accepted. */
 uint16_t rig_tls_version(const rig_tls *tls);
 uint16_t rig_tls_suite(const rig_tls *tls);
-/* 1 and the flags once a certificate was looked at, else 0. */
+/* 1 and the flags once a certificate was verified, else 0. */
 int rig_tls_verify_flags(const rig_tls *tls, uint32_t *flags);
 unsigned rig_content_length(void);
 void rig_library_version(char text[18]);

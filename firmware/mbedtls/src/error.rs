@@ -12,8 +12,9 @@ include!(concat!(env!("OUT_DIR"), "/error_names.rs"));
 pub struct Error(pub i32);
 
 impl Error {
-    /// Not the library's: the rig gave the cell up, and the link told the library so.
-    pub const ABORTED: Self = Self(-1);
+    /// Not the library's, whose errors end at -0x7FFF: the rig gave the cell up, and the link told
+    /// the library so.
+    pub const ABORTED: Self = Self(-0x1_0000);
     /// `MBEDTLS_ERR_NET_CONN_RESET`: what `mbedtls_net_recv` answers after a reset.
     pub const CONNECTION_RESET: Self = Self(-0x0050);
     /// `MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY`.
@@ -67,7 +68,7 @@ mod tests {
             (-0x0050, "-0x0050 MBEDTLS_ERR_NET_CONN_RESET"),
             (-0x2700, "-0x2700 MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"),
             (-0x262e, "-0x262E MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG + MBEDTLS_ERR_OID_NOT_FOUND"),
-            (-0x0001, "-0x0001 (given up by the rig)"),
+            (-0x1_0000, "-0x10000 (given up by the rig)"),
             (-0x5001, "-0x5001 (no name in this version of mbedTLS)"),
         ] {
             assert_eq!(Error(code).to_string(), text);

@@ -8,6 +8,12 @@ pub struct RigTls {
     _opaque: [u8; 0],
 }
 
+/// What a later connection can resume; opaque as well.
+#[repr(C)]
+pub struct RigSession {
+    _opaque: [u8; 0],
+}
+
 /// `rig_host` of shim.h.
 #[repr(C)]
 pub struct RigHost {
@@ -28,16 +34,37 @@ unsafe extern "C" {
     pub fn rig_tls_new(host: *const RigHost, log_level: c_int) -> *mut RigTls;
     pub fn rig_tls_free(tls: *mut RigTls);
     pub fn rig_tls_defaults(tls: *mut RigTls, suite_b: c_int) -> c_int;
+    pub fn rig_knows_version(minor: c_int) -> c_int;
     pub fn rig_tls_min_version(tls: *mut RigTls, minor: c_int) -> c_int;
     pub fn rig_tls_max_version(tls: *mut RigTls, minor: c_int) -> c_int;
     pub fn rig_tls_suites(tls: *mut RigTls, pairs: *const u8, count: usize) -> c_int;
     pub fn rig_tls_max_fragment_length(tls: *mut RigTls, bytes: c_uint) -> c_int;
+    pub fn rig_tls_no_extended_master_secret(tls: *mut RigTls) -> c_int;
+    pub fn rig_tls_no_encrypt_then_mac(tls: *mut RigTls) -> c_int;
+    pub fn rig_tls_no_tickets(tls: *mut RigTls) -> c_int;
+    pub fn rig_tls_keep_tickets(tls: *mut RigTls);
+    pub fn rig_tls_psk(
+        tls: *mut RigTls,
+        key: *const u8,
+        key_length: usize,
+        identity: *const u8,
+        identity_length: usize,
+    ) -> c_int;
     pub fn rig_tls_setup(tls: *mut RigTls) -> c_int;
     pub fn rig_tls_verify(tls: *mut RigTls, mode: c_int, ca: *const u8, length: usize) -> c_int;
+    pub fn rig_tls_own_certificate(
+        tls: *mut RigTls,
+        certificate: *const u8,
+        certificate_length: usize,
+        key: *const u8,
+        key_length: usize,
+    ) -> c_int;
     pub fn rig_tls_host_name(tls: *mut RigTls, name: *const c_char) -> c_int;
+    pub fn rig_tls_save(tls: *mut RigTls) -> *mut RigSession;
+    pub fn rig_tls_offer(tls: *mut RigTls, session: *const RigSession) -> c_int;
+    pub fn rig_session_free(session: *mut RigSession);
     pub fn rig_tls_step(tls: *mut RigTls) -> c_int;
     pub fn rig_tls_state(tls: *const RigTls) -> c_int;
-    pub fn rig_tls_is_over(tls: *const RigTls) -> c_int;
     pub fn rig_tls_read(tls: *mut RigTls, buffer: *mut u8, length: usize) -> c_int;
     pub fn rig_tls_write(tls: *mut RigTls, bytes: *const u8, length: usize) -> c_int;
     pub fn rig_tls_version(tls: *const RigTls) -> u16;

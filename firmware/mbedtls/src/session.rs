@@ -208,8 +208,7 @@ impl<'h, H: Host> Session<'h, H> {
     /// Whether the handshake is complete.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        // SAFETY: the session is live.
-        unsafe { ffi::rig_tls_is_over(self.tls.as_ptr()) != 0 }
+        self.phase() == Phase::Over
     }
 
     /// One `mbedtls_ssl_handshake_step`: works on the present state and goes to the next.
@@ -292,17 +291,20 @@ fn check(code: c_int) -> Result<usize, Error> {
     usize::try_from(code).map_err(|_| Error(code))
 }
 
-/// The library takes the second byte of a version; SSL 3.0 and TLS 1.3 are unknown to 2.4.0's sets.
+/// The library takes the second byte of a version.
 fn minor(version: ProtocolVersion) -> Result<c_int, SetupError> {
-    let known = ProtocolVersion::TLS1_0..=ProtocolVersion::TLS1_2;
-    if known.contains(&version) {
-        Ok(c_int::from(version.0 & 0xff))
+    let family = ProtocolVersion::TLS1_0..=ProtocolVersion::TLS1_3;
+    let minor = c_int::from(version.0 & 0xff);
+    // SAFETY: compares constants.
+    if family.contains(&version) && unsafe { ffi::rig_knows_version(minor) } != 0 {
+        Ok(minor)
     } else {
         Err(SetupError::Unsupported(Unsupported::Version))
     }
 }
 
-/// `mbedtls_ssl_states`: the numbers are the same from 2.4 to 2.28.
+/// What `rig_tls_state` returns, see shim.h. TLS 1.3 goes through the states of TLS 1.2 where it has
+/// a message of the same name.
 fn phase(state: c_int) -> Phase {
     match state {
         0 => Phase::HelloRequest,
@@ -321,7 +323,12 @@ fn phase(state: c_int) -> Phase {
         13 => Phase::ServerFinished,
         14 => Phase::FlushBuffers,
         15 => Phase::HandshakeWrapup,
-        17 => Phase::NewSessionTicket,
+        101 => Phase::NewSessionTicket,
+        // The client takes it where a ServerHello is due.
+        102 => Phase::ServerHello,
+        103 => Phase::EncryptedExtensions,
+        104 => Phase::CertificateVerify,
+        105 => Phase::ClientChangeCipherSpec,
         _ => Phase::Over,
     }
 }
