@@ -25,3 +25,34 @@ extern "C" fn _exit(status: c_int) -> ! {
 extern "C" fn _write(_file: c_int, _bytes: *const c_void, _length: usize) -> c_int {
     -1
 }
+
+/// There are no files; `printf`, which newer versions name in code that this image never calls, wants
+/// the whole of them.
+#[unsafe(no_mangle)]
+extern "C" fn _read(_file: c_int, _bytes: *mut c_void, _length: usize) -> c_int {
+    -1
+}
+
+/// There are no files.
+#[unsafe(no_mangle)]
+extern "C" fn _lseek(_file: c_int, _offset: c_int, _whence: c_int) -> c_int {
+    -1
+}
+
+/// There are no files.
+#[unsafe(no_mangle)]
+extern "C" fn _close(_file: c_int) -> c_int {
+    -1
+}
+
+/// There are no files.
+#[unsafe(no_mangle)]
+extern "C" fn _fstat(_file: c_int, _status: *mut c_void) -> c_int {
+    -1
+}
+
+/// There are no terminals.
+#[unsafe(no_mangle)]
+extern "C" fn _isatty(_file: c_int) -> c_int {
+    0
+}
