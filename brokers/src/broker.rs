@@ -3,7 +3,7 @@
 use crate::connection::{LINGER, Service, serve};
 use crate::front::{FrontError, Server};
 use crate::mqtt::Router;
-use crate::pki::{Pki, PkiError};
+use crate::pki::{ClientIdentity, Pki, PkiError};
 use crate::record::Connection;
 use crate::tap::Tap;
 use parking_lot::{Condvar, Mutex};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use suites::broker::BrokerProfile;
+use suites::broker::{Authority, BrokerProfile, KeyKind};
 
 /// What all brokers share: the certificates on disk and the MQTT router. Clones share them too.
 #[derive(Clone)]
@@ -92,6 +92,27 @@ impl Brokers {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// A certificate and key for clients: signed by the authority that every broker with an RSA-2048
+    /// issuer asks for (see `client_auth`), or by one that no broker knows.
+    ///
+    /// # Errors
+    /// [`BrokerError::Pki`] if it cannot be made.
+    pub fn client_identity(
+        &self,
+        kind: KeyKind,
+        authority: Authority,
+    ) -> Result<ClientIdentity, BrokerError> {
+        Ok(self.pki.client(kind, authority)?)
+    }
+
+    /// The certificate of an authority that signed no broker's certificate, as DER.
+    ///
+    /// # Errors
+    /// [`BrokerError::Pki`] if it cannot be made.
+    pub fn other_ca_der(&self) -> Result<Vec<u8>, BrokerError> {
+        Ok(self.pki.stranger()?)
     }
 
     /// Starts a broker on a free port of 127.0.0.1. It accepts as soon as this returns.

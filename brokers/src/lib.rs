@@ -31,5 +31,5 @@ mod tap;
 
 pub use broker::{Broker, BrokerError, Brokers, Limits};
 pub use front::FrontError;
-pub use pki::PkiError;
+pub use pki::{ClientIdentity, PkiError};
 pub use record::{Close, Connection, Ended, MqttView, Side, TlsView, WireEvent};

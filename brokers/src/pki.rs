@@ -6,6 +6,10 @@
 //! of all that went into it, its keys included: two processes that share the folder agree, and a
 //! changed profile gets a new one. File names and subjects say that they are for tests only.
 
+mod client;
+
+pub use client::ClientIdentity;
+
 use crate::keys::{self, SERIES};
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
@@ -83,7 +87,7 @@ impl Pki {
             &format!("authority {}", wanted.issuer_key.as_str()),
             &issuer_key,
             &issuer_key,
-            |serial| make_authority(wanted.issuer_key, &issuer_key, serial),
+            |serial| make_authority("Root", wanted.issuer_key, &issuer_key, serial),
         )?;
         let certificate =
             self.certificate(&format!("broker {wanted:?}"), &key, &issuer_key, |serial| {
@@ -200,8 +204,13 @@ fn builder(
     Ok(builder)
 }
 
-fn make_authority(kind: KeyKind, key: &PKey<Private>, serial: &[u8]) -> Result<X509, ErrorStack> {
-    let subject = name(&format!("Root {}", kind.as_str()))?;
+fn make_authority(
+    title: &str,
+    kind: KeyKind,
+    key: &PKey<Private>,
+    serial: &[u8],
+) -> Result<X509, ErrorStack> {
+    let subject = name(&format!("{title} {}", kind.as_str()))?;
     let mut builder = builder(&subject, &subject, key, serial)?;
     builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
     let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build()?;

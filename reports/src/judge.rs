@@ -60,6 +60,7 @@ fn from_result(result: &CellResult) -> Outcome {
     };
     outcome.verify_flags =
         result.verify_flags.filter(|flags| *flags != 0).map(|flags| format!("{flags:#010x}"));
+    outcome.resumed = result.resumed;
     outcome.mqtt = match (result.connack, result.ending) {
         (_, Ending::Mqtt(MqttFailure::Closed)) => Some("closed".to_owned()),
         (_, Ending::Mqtt(MqttFailure::Protocol)) => Some("protocol".to_owned()),

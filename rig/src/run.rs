@@ -12,7 +12,7 @@
 mod queue;
 
 use crate::board::{Limits, Slot};
-use crate::command::{self, LogLines};
+use crate::command::{self, LogLines, Prepared};
 use crate::deadline::Interrupt;
 use crate::firmware::Image;
 use crate::plan::Job;
@@ -146,6 +146,16 @@ impl Worker<'_> {
             Ok(broker) => broker,
             Err(what) => return Taken::Done(Box::new(self.fault(job, what, None))),
         };
+        let workshop = self.workshop;
+        let prepared =
+            command::prepare(job, workshop.brokers, &broker, workshop.seed, workshop.log_lines);
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let what = format!("the client's certificate cannot be had: {error}");
+                return Taken::Done(self.fault(job, what, None));
+            }
+        };
         let mut first = None;
         loop {
             let recovery = match self.station.bring_up(&job.cell.client.build, self.workshop) {
@@ -161,7 +171,9 @@ impl Worker<'_> {
                     }));
                 }
             };
-            let Some(attempt) = self.attempt(job, &broker) else { return Taken::Interrupted };
+            let Some(attempt) = self.attempt(job, &broker, &prepared) else {
+                return Taken::Interrupted;
+            };
             let tries = if first.is_some() { 2 } else { 1 };
             if attempt.usable || tries == 2 {
                 return Taken::Done(Box::new(self.finish(job, attempt, tries, recovery)));
@@ -171,10 +183,9 @@ impl Worker<'_> {
     }
 
     /// One try; `None` if a person interrupted it.
-    fn attempt(&mut self, job: &Job, broker: &Broker) -> Option<Attempt> {
-        let (workshop, name) = (self.workshop, self.station.name().name);
+    fn attempt(&mut self, job: &Job, broker: &Broker, prepared: &Prepared<'_>) -> Option<Attempt> {
+        let name = self.station.name().name;
         let dut = self.station.dut()?;
-        let prepared = command::prepare(job, broker, workshop.seed, workshop.log_lines);
         let finished = session::run(
             &mut dut.link,
             &name,

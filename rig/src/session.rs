@@ -191,6 +191,7 @@ impl Session<'_> {
         });
         let (tcp, client_port) = opened.map_err(fault)?;
         self.tcp = Some(tcp);
+        self.broker_closed = false;
         self.client_port = Some(client_port);
         self.note(Seen::TcpConnected { client_port });
         self.send(&Command::Connected)

@@ -10,7 +10,7 @@ use suites::outcome::{End, OutcomeKind, phase_name};
 use suites::predict::Predicted;
 use suites::snapshot::{Expected, Measured, Snapshot};
 use suites::stream::Stream;
-use wire::message::ClockUnit;
+use wire::message::{CellResult, ClockUnit, Ending, Phase, Unsupported};
 use wire::tls::CipherSuite;
 
 /// A finished cell: what is recorded, what it was made from, and what it may be compared with.
@@ -161,12 +161,18 @@ fn repeats(unit: ClockUnit) -> bool {
 }
 
 fn latency(transcript: &Transcript, unit: ClockUnit, wall: Duration) -> Latency {
+    // A cell with two connections goes through the phases twice, and they are told apart.
+    let mut connections = 0;
     let phases: Vec<PhaseLatency> = transcript
         .phases()
-        .map(|(_, mark)| PhaseLatency {
-            name: phase_name(mark.phase),
-            compute: mark.compute,
-            wait: mark.wait,
+        .map(|(_, mark)| {
+            connections += u32::from(mark.phase == Phase::TcpConnect);
+            let name = phase_name(mark.phase);
+            PhaseLatency {
+                name: if connections > 1 { format!("again_{name}") } else { name },
+                compute: mark.compute,
+                wait: mark.wait,
+            }
         })
         .collect();
     let total = transcript
@@ -195,11 +201,26 @@ fn tolerance(suite: Option<CipherSuite>) -> u64 {
 fn note(transcript: &Transcript) -> Option<String> {
     transcript.seen().find_map(|seen| match seen {
         Seen::Fault { what } => Some(what.clone()),
+        Seen::Result(CellResult { ending: Ending::Unsupported(what), .. }) => {
+            Some(format!("this build cannot do what the profile asks: {}", lacking(*what)))
+        }
         Seen::TimedOut { waiting_for, limit_ms } => {
             Some(format!("gave up after {} s of waiting for {waiting_for}", limit_ms / 1000))
         }
         _ => None,
     })
+}
+
+/// What a build has not.
+fn lacking(what: Unsupported) -> &'static str {
+    match what {
+        Unsupported::Version => "a TLS version that is not compiled in",
+        Unsupported::CipherSuite => "cipher suites of which none is compiled in",
+        Unsupported::MaxFragmentLength => "a max_fragment_length that the library refuses",
+        Unsupported::HostName => "a host name that cannot be set",
+        Unsupported::PreSharedKey => "a pre-shared key, for which no key exchange is compiled in",
+        Unsupported::Other => "something that this firmware does not know",
+    }
 }
 
 fn hello(transcript: &Transcript) -> Option<HelloRecord> {

@@ -187,7 +187,7 @@ fn check_identity(identity: &DutIdentity, image: &Image) {
 fn cell(link: &mut Link) -> Transcript {
     let (job, brokers, interrupt) = (job(CELL), brokers(), Interrupt::default());
     let broker = brokers.start(&job.broker).unwrap();
-    let prepared = command::prepare(&job, &broker, SEED, LogLines::All);
+    let prepared = command::prepare(&job, &brokers, &broker, SEED, LogLines::All).unwrap();
     let address = broker.address();
     let finished =
         session::run(link, "ameba1 (model)", &prepared.command(), address, LIMIT, &interrupt);

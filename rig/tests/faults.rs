@@ -111,7 +111,7 @@ fn cell_by(
     broker: &Broker,
     address: SocketAddr,
 ) -> Finished {
-    let prepared = command::prepare(job, broker, SEED, LogLines::All);
+    let prepared = command::prepare(job, &brokers(), broker, SEED, LogLines::All).unwrap();
     let command = prepared.command();
     let (name, limit) = (kind.name(), limits.cell);
     session::run(&mut dut.link, name, &command, address, limit, &Interrupt::default())

@@ -29,8 +29,9 @@ fn carried(client: &str, log_lines: LogLines) -> u64 {
     let (kind, interrupt) = (Kind::Native, Interrupt::default());
     let image = image(kind, job.cell.client.build.as_str());
     let mut dut = Dut::start(&kind.into(), &image, kind.limits().boot, &interrupt).unwrap();
-    let broker = brokers().start(&job.broker).unwrap();
-    let prepared = command::prepare(&job, &broker, SEED, log_lines);
+    let brokers = brokers();
+    let broker = brokers.start(&job.broker).unwrap();
+    let prepared = command::prepare(&job, &brokers, &broker, SEED, log_lines).unwrap();
     let finished = session::run(
         &mut dut.link,
         kind.name(),

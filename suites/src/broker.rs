@@ -114,6 +114,17 @@ impl Default for Certificate {
     }
 }
 
+/// Whether the other side can know the authority that signed a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authority {
+    /// It is given its certificate.
+    #[default]
+    Known,
+    /// It is given that of another one.
+    Unknown,
+}
+
 /// Kind and size of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say all there is to say")]

@@ -34,6 +34,9 @@ pub struct Outcome {
     /// How the broker ended the TCP connection before the client did.
     #[serde(default)]
     pub close: Close,
+    /// Whether a second connection resumed the first one's session, if there was a second one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resumed: Option<bool>,
     /// How far MQTT got: `connack:<code>`, or why there was none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mqtt: Option<String>,
@@ -52,6 +55,7 @@ impl Outcome {
             verify_flags: None,
             alert: None,
             close: Close::None,
+            resumed: None,
             mqtt: None,
         }
     }

@@ -32,6 +32,18 @@ pub struct ClientProfile {
     pub host_name: ClientHostName,
     /// What becomes of max_fragment_length.
     pub max_fragment_length: MaxFragmentLength,
+    /// Whether extended_master_secret is offered.
+    pub extended_master_secret: bool,
+    /// Whether encrypt_then_mac is offered.
+    pub encrypt_then_mac: bool,
+    /// Whether session tickets are asked for and kept.
+    pub session_tickets: bool,
+    /// Whether a second connection follows, which offers the first one's session.
+    pub reconnect: bool,
+    /// What the client shows if it is asked for a certificate.
+    pub certificate: ClientCertificate,
+    /// A key that it shares with the broker.
+    pub psk: Option<PreSharedKey>,
 }
 
 /// Which CA certificate a client holds.
@@ -41,8 +53,36 @@ pub enum ClientCa {
     /// The one that signed the broker's certificate.
     #[default]
     Broker,
+    /// One that signed no broker's certificate.
+    Other,
     /// None at all.
     None,
+}
+
+/// What a client shows if it is asked for a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificate {
+    /// Nothing, as the SDK without a client certificate.
+    #[default]
+    None,
+    /// One with an RSA-2048 key that the brokers' authority signed.
+    Rsa,
+    /// One with a P-256 key that the brokers' authority signed.
+    Ec,
+    /// One with an RSA-2048 key that an authority signed which no broker knows.
+    Unknown,
+    /// That of `rsa` with a key that does not belong to it.
+    WrongKey,
+}
+
+/// A key that client and broker share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreSharedKey {
+    /// The name under which the broker knows it.
+    pub identity: String,
+    /// The key's bytes.
+    pub key: Vec<u8>,
 }
 
 /// What a client does with `mbedtls_ssl_set_hostname`.
@@ -78,6 +118,30 @@ struct RawProfile {
     host_name: ClientHostName,
     #[serde(default)]
     max_fragment_length: RawFragment,
+    #[serde(default = "yes")]
+    extended_master_secret: bool,
+    #[serde(default = "yes")]
+    encrypt_then_mac: bool,
+    #[serde(default = "yes")]
+    session_tickets: bool,
+    #[serde(default)]
+    reconnect: bool,
+    #[serde(default)]
+    certificate: ClientCertificate,
+    psk: Option<RawPsk>,
+}
+
+/// What the library does unless it is told otherwise.
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPsk {
+    identity: String,
+    /// Hexadecimal digits.
+    key: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -129,6 +193,13 @@ impl ClientProfile {
                 })
                 .collect::<Result<Vec<_>, _>>()
         });
+        let psk = raw.psk.map(|psk| {
+            let key = bytes(&psk.key).ok_or_else(|| {
+                let why = "a key is an even number of hexadecimal digits, at least two";
+                file::refuse(text, file_name, &psk.key, why.to_owned())
+            })?;
+            Ok(PreSharedKey { identity: psk.identity, key })
+        });
         Ok(Self {
             name: name.to_owned(),
             summary: raw.summary,
@@ -154,6 +225,57 @@ impl ClientProfile {
                 RawFragment::B2048 => MaxFragmentLength::Bytes(2048),
                 RawFragment::B4096 => MaxFragmentLength::Bytes(4096),
             },
+            extended_master_secret: raw.extended_master_secret,
+            encrypt_then_mac: raw.encrypt_then_mac,
+            session_tickets: raw.session_tickets,
+            reconnect: raw.reconnect,
+            certificate: raw.certificate,
+            psk: psk.transpose()?,
         })
+    }
+}
+
+/// The bytes that hexadecimal digits stand for, if there are any and no half ones.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| {
+        // A sign is no digit, but would be taken.
+        let text = std::str::from_utf8(pair).ok().filter(|text| !text.starts_with('+'))?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes.filter(|bytes| rest.is_empty() && !bytes.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ClientProfile, FileError> {
+        ClientProfile::parse("p", &format!("summary = 's'\n{text}"), "p.toml")
+    }
+
+    #[test]
+    fn without_a_word_a_client_does_what_the_sdk_does() {
+        let profile = parse("").unwrap();
+        assert!(profile.extended_master_secret && profile.encrypt_then_mac);
+        assert!(profile.session_tickets && !profile.reconnect);
+        assert_eq!((profile.certificate, profile.psk), (ClientCertificate::None, None));
+    }
+
+    #[test]
+    fn a_shared_key_is_read_from_its_digits() {
+        let profile = parse("psk = { identity = 'rig', key = '00ffA0' }").unwrap();
+        let expected = PreSharedKey { identity: "rig".to_owned(), key: vec![0x00, 0xff, 0xa0] };
+        assert_eq!(profile.psk, Some(expected));
+    }
+
+    #[test]
+    fn a_shared_key_with_half_a_byte_is_refused_with_its_line() {
+        for key in ["0", "", "xx", "+1"] {
+            let refused = parse(&format!("psk = {{ identity = 'rig', key = '{key}' }}"));
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("even number of hexadecimal digits"), "{key}: {text}");
+        }
     }
 }

@@ -1,10 +1,15 @@
 //! One cell from its command to its result: TCP, TLS state by state, MQTT.
+//!
+//! ```text
+//! command --> connection --> result
+//!                  \--session, if the command wants a second one--> connection --> result
+//! ```
 
 use crate::board::{Board, LineClosed};
 use crate::link::{Link, Stop, Tcp};
 use crate::mqtt;
 use alloc::format;
-use mbedtls::{Host as _, Session, SetupError};
+use mbedtls::{Host as _, Saved, Session, SetupError};
 use wire::message::{CellCommand, CellResult, Ending, Phase};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
@@ -14,6 +19,11 @@ struct Findings {
     version: Option<ProtocolVersion>,
     cipher_suite: Option<CipherSuite>,
     verify_flags: Option<u32>,
+    /// The broker was asked for its certificate.
+    certificate: bool,
+    /// The handshake was completed.
+    stands: bool,
+    resumed: Option<bool>,
     connack: Option<u8>,
 }
 
@@ -48,6 +58,7 @@ pub fn run<B: Board>(
         version: findings.version,
         cipher_suite: findings.cipher_suite,
         verify_flags: findings.verify_flags,
+        resumed: findings.resumed,
         connack: findings.connack,
         compute,
         wait,
@@ -57,12 +68,31 @@ pub fn run<B: Board>(
     })
 }
 
-/// All phases in order. The SDK opens its socket before it sets TLS up, and so does this.
+/// One connection, or two.
 fn pass<B: Board>(
     link: &mut Link<'_, '_, B>,
     command: &CellCommand<'_>,
     findings: &mut Findings,
 ) -> Result<(), Ending> {
+    let saved = connection(link, command, findings, None)?;
+    if command.reconnect {
+        *findings = Findings::default();
+        link.begin_again();
+        let passed = connection(link, command, findings, saved.as_ref());
+        findings.resumed = findings.stands.then_some(!findings.certificate);
+        passed?;
+    }
+    Ok(())
+}
+
+/// All phases in order. The SDK opens its socket before it sets TLS up, and so does this. Returns
+/// what a second connection can resume.
+fn connection<B: Board>(
+    link: &mut Link<'_, '_, B>,
+    command: &CellCommand<'_>,
+    findings: &mut Findings,
+    offered: Option<&Saved>,
+) -> Result<Option<Saved>, Ending> {
     match link.connect() {
         Tcp::Connected => {}
         Tcp::Failed => return Err(Ending::NotConnected),
@@ -73,13 +103,18 @@ fn pass<B: Board>(
         SetupError::Tls(error) => Ending::Tls(error.0),
         SetupError::Unsupported(what) => Ending::Unsupported(what),
     })?;
+    if let Some(saved) = offered {
+        session.offer(saved).map_err(|error| Ending::Tls(error.0))?;
+    }
     let passed = converse(&mut session, command, findings);
+    // Here, because the tickets of TLS 1.3 come with the first bytes after the handshake.
+    let saved = (passed.is_ok() && command.reconnect).then(|| session.save()).flatten();
     // Freeing the session is no part of the phase in which the cell ended.
     session.host().finish();
     findings.version = session.version();
     findings.cipher_suite = session.cipher_suite();
     findings.verify_flags = session.verify_flags();
-    passed
+    passed.map(|()| saved)
 }
 
 /// The handshake, then MQTT. The session ends without close_notify, as in the SDK.
@@ -90,6 +125,7 @@ fn converse<B: Board>(
 ) -> Result<(), Ending> {
     while !session.is_over() {
         let phase = session.phase();
+        findings.certificate |= phase == Phase::ServerCertificate;
         session.host().enter(phase);
         let stepped = session.step();
         if phase == Phase::ServerChangeCipherSpec {
@@ -102,6 +138,7 @@ fn converse<B: Board>(
         }
         stepped.map_err(|error| Ending::Tls(error.0))?;
     }
+    findings.stands = true;
     let mut client = mqtt::Client::new(session);
     client.enter(Phase::MqttConnect);
     client.connect(&command.mqtt, &mut findings.connack)?;

@@ -205,6 +205,18 @@ impl<'l, 'b, B: Board> Link<'l, 'b, B> {
         self.finished = true;
     }
 
+    /// Closes the connection and begins with the first phase again; the sums go on. What lies between
+    /// belongs to no phase.
+    pub fn begin_again(&mut self) {
+        if self.open {
+            self.tell(&Event::Close);
+        }
+        self.chunk.clear();
+        (self.open, self.closed, self.finished) = (false, None, false);
+        (self.phase, self.waited) = (Phase::TcpConnect, 0);
+        self.began = self.line.board().clock();
+    }
+
     /// Asks the rig for the TCP connection and waits for it.
     pub fn connect(&mut self) -> Tcp {
         self.tell(&Event::Connect);

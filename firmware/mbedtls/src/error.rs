@@ -21,6 +21,8 @@ impl Error {
     pub const PEER_CLOSE_NOTIFY: Self = Self(-0x7880);
     /// `MBEDTLS_ERR_SSL_CONN_EOF`.
     pub const CONN_EOF: Self = Self(-0x7280);
+    /// `MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE`.
+    pub const FEATURE_UNAVAILABLE: Self = Self(-0x7080);
     /// `MBEDTLS_ERR_SSL_ALLOC_FAILED`.
     pub const ALLOC_FAILED: Self = Self(-0x7F00);
 

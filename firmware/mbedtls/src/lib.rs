@@ -3,7 +3,8 @@
 //! ```text
 //! stacks/<name>/Cargo.toml  pins the crate that carries the C sources
 //! stacks/<name>/builds.toml names the builds; RIG_BUILD picks one at compile time
-//! stacks/<name>/*.h         macro sets
+//! sets/*.h                  the SDKs' macro sets, as lists
+//! stacks/<name>/*.h         macro sets of this version: the SDK's, and what had to differ
 //! build.rs --> C library + shim/shim.c --> ffi (C symbols) --> Session (safe)
 //! ```
 //!
@@ -21,7 +22,9 @@ pub mod heap;
 mod session;
 
 pub use error::Error;
-pub use session::{Host, HostError, Session, SetupError, content_length, library_version, warm_up};
+pub use session::{
+    Host, HostError, Saved, Session, SetupError, content_length, library_version, warm_up,
+};
 
 /// The build this image was made from, for example `mbedtls-2.4.0/rsa-16384`.
 pub const BUILD: &str = env!("RIG_BUILD");

@@ -1,7 +1,7 @@
 //! One TLS client session over the C library.
 
 use crate::error::Error;
-use crate::ffi::{self, RigHost, RigTls};
+use crate::ffi::{self, RigHost, RigSession, RigTls};
 use crate::heap;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
@@ -90,6 +90,16 @@ struct Context<H> {
     random: ChaCha8Rng,
 }
 
+/// What a connection leaves for a later one to resume: session identifier, master secret, ticket.
+pub struct Saved(NonNull<RigSession>);
+
+impl Drop for Saved {
+    fn drop(&mut self) {
+        // SAFETY: it is from `rig_tls_save`, and nothing else frees it.
+        unsafe { ffi::rig_session_free(self.0.as_ptr()) };
+    }
+}
+
 /// One TLS client session.
 pub struct Session<'h, H: Host> {
     tls: NonNull<RigTls>,
@@ -159,6 +169,7 @@ impl<'h, H: Host> Session<'h, H> {
             }
         }
         self.fragment_length(command.max_fragment_length)?;
+        self.extras(command)?;
         // SAFETY: as above.
         check(unsafe { ffi::rig_tls_setup(tls) })?;
         let mode = match command.verify {
@@ -168,6 +179,19 @@ impl<'h, H: Host> Session<'h, H> {
         };
         // SAFETY: as above.
         check(unsafe { ffi::rig_tls_verify(tls, mode, command.ca.as_ptr(), command.ca.len()) })?;
+        if let Some(own) = command.own_certificate {
+            let (certificate, key) = (own.certificate, own.key);
+            // SAFETY: as above; the library copies what it parses.
+            check(unsafe {
+                ffi::rig_tls_own_certificate(
+                    tls,
+                    certificate.as_ptr(),
+                    certificate.len(),
+                    key.as_ptr(),
+                    key.len(),
+                )
+            })?;
+        }
         match command.host_name {
             HostName::NotSet => {}
             // SAFETY: as above; NULL is allowed by the shim.
@@ -180,6 +204,56 @@ impl<'h, H: Host> Session<'h, H> {
             }
         }
         Ok(())
+    }
+
+    /// What the SDK never touches, but an application may.
+    fn extras(&mut self, command: &CellCommand<'_>) -> Result<(), SetupError> {
+        let tls = self.tls.as_ptr();
+        if !command.extended_master_secret {
+            // SAFETY: here and below, the session is live, and the library copies the key.
+            check(unsafe { ffi::rig_tls_no_extended_master_secret(tls) })?;
+        }
+        if !command.encrypt_then_mac {
+            // SAFETY: as above.
+            check(unsafe { ffi::rig_tls_no_encrypt_then_mac(tls) })?;
+        }
+        if !command.session_tickets {
+            // SAFETY: as above.
+            check(unsafe { ffi::rig_tls_no_tickets(tls) })?;
+        } else if command.reconnect {
+            // SAFETY: as above.
+            unsafe { ffi::rig_tls_keep_tickets(tls) };
+        }
+        if let Some(psk) = command.psk {
+            let (key, name) = (psk.key, psk.identity.as_bytes());
+            // SAFETY: as above.
+            let set = check(unsafe {
+                ffi::rig_tls_psk(tls, key.as_ptr(), key.len(), name.as_ptr(), name.len())
+            });
+            match set {
+                Err(Error::FEATURE_UNAVAILABLE) => {
+                    return Err(SetupError::Unsupported(Unsupported::PreSharedKey));
+                }
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
+    /// What a later connection can resume; `None` if this one has nothing for it.
+    #[must_use]
+    pub fn save(&mut self) -> Option<Saved> {
+        // SAFETY: the session is live; what is saved is a copy.
+        NonNull::new(unsafe { ffi::rig_tls_save(self.tls.as_ptr()) }).map(Saved)
+    }
+
+    /// Offers to resume what was saved of an earlier connection. Before the first step.
+    ///
+    /// # Errors
+    /// The library's error.
+    pub fn offer(&mut self, saved: &Saved) -> Result<(), Error> {
+        // SAFETY: both are live, and the library copies what it needs.
+        check(unsafe { ffi::rig_tls_offer(self.tls.as_ptr(), saved.0.as_ptr()) }).map(drop)
     }
 
     /// The SDK asks for the length of its record buffer if the extension has a code for it.

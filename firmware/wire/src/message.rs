@@ -12,6 +12,7 @@
 //!                    <-------  Read { at_most }        exactly one of Data, Closed, Abort answers
 //!  Data(bytes)       ------->
 //!                    <-------  Close                   the client closed its socket
+//!                              (from Connect once more, if the command asks for a second connection)
 //!                    <-------  Done(CellResult)        nothing of this token follows
 //! ```
 //!
@@ -73,6 +74,19 @@ pub struct CellCommand<'a> {
     pub host_name: HostName<'a>,
     /// The max_fragment_length extension, RFC 6066 section 4.
     pub max_fragment_length: MaxFragmentLength,
+    /// The extended_master_secret extension, RFC 7627: `false` turns it off.
+    pub extended_master_secret: bool,
+    /// The encrypt_then_mac extension, RFC 7366: `false` turns it off.
+    pub encrypt_then_mac: bool,
+    /// Session tickets, RFC 5077 and RFC 8446 4.6.1: `false` turns them off, which leaves resumption
+    /// by session identifier.
+    pub session_tickets: bool,
+    /// Connect a second time after the first connection went through, and offer its session.
+    pub reconnect: bool,
+    /// What the client shows if the broker asks for a certificate.
+    pub own_certificate: Option<OwnCertificate<'a>>,
+    /// A key that client and broker share, RFC 4279.
+    pub psk: Option<Psk<'a>>,
     /// mbedTLS debug threshold, 0 (nothing) to 4 (everything).
     pub log_level: u8,
     /// Which lines of debug output the DUT sends: those of level 1, which are errors, and those
@@ -81,6 +95,24 @@ pub struct CellCommand<'a> {
     pub log_only: &'a str,
     /// What is said once TLS stands.
     pub mqtt: Mqtt<'a>,
+}
+
+/// A client's certificate and its key, both in DER; the key in PKCS #1, SEC 1 or PKCS #8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnCertificate<'a> {
+    /// The certificate.
+    pub certificate: &'a [u8],
+    /// The private key. Nothing but a test's key may ever travel like this.
+    pub key: &'a [u8],
+}
+
+/// The arguments of `mbedtls_ssl_conf_psk`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Psk<'a> {
+    /// The name under which the broker knows the key.
+    pub identity: &'a str,
+    /// The key.
+    pub key: &'a [u8],
 }
 
 /// Cipher suites in the order of preference, two bytes each, big-endian as in a ClientHello.
@@ -265,7 +297,7 @@ pub struct PhaseMark {
     pub wait: u64,
 }
 
-/// What the client made of the cell.
+/// What the client made of the cell; of the second connection, if it made one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellResult {
     /// How it ended.
@@ -278,6 +310,9 @@ pub struct CellResult {
     pub cipher_suite: Option<CipherSuite>,
     /// `mbedtls_ssl_get_verify_result`, if a certificate was looked at.
     pub verify_flags: Option<u32>,
+    /// Whether the second connection resumed the first one's session: it was not shown the
+    /// certificate again. `None` if there was no second one, or if its handshake failed.
+    pub resumed: Option<bool>,
     /// CONNACK return code, MQTT 3.1.1 section 3.2.2.3; `None` if no CONNACK came.
     pub connack: Option<u8>,
     /// Units of the DUT's clock that the client itself needed, over all phases.
@@ -335,6 +370,8 @@ pub enum Unsupported {
     MaxFragmentLength,
     /// server_name is not compiled in.
     HostName,
+    /// No key exchange with a pre-shared key is compiled in.
+    PreSharedKey,
     /// The profile needs something else that this firmware does not know.
     Other,
 }

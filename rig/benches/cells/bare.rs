@@ -5,7 +5,7 @@
 
 use crate::work::Work;
 use anyhow::{Result, anyhow, bail};
-use brokers::Broker;
+use brokers::{Broker, Brokers};
 use bytes::BytesMut;
 use mbedtls::{Host, HostError, Session};
 use mqttbytes::QoS;
@@ -35,7 +35,7 @@ pub fn connections(work: &Work, count: usize, workers: usize) -> Result<Duration
                 if number >= count {
                     return Ok(());
                 }
-                connection(&work.job(number), &broker)?;
+                connection(&work.job(number), &work.brokers, &broker)?;
             }
         };
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
@@ -46,8 +46,8 @@ pub fn connections(work: &Work, count: usize, workers: usize) -> Result<Duration
     Ok(began.elapsed())
 }
 
-fn connection(job: &Job, broker: &Broker) -> Result<()> {
-    let prepared = prepare(job, broker, rig::run::SEED, LogLines::All);
+fn connection(job: &Job, brokers: &Brokers, broker: &Broker) -> Result<()> {
+    let prepared = prepare(job, brokers, broker, rig::run::SEED, LogLines::All)?;
     let command = CellCommand { log_level: 0, ..prepared.command() };
     let stream = TcpStream::connect(broker.address())?;
     stream.set_nodelay(true)?;

@@ -139,7 +139,7 @@ impl Work {
         let finished = rig::session::run(
             &mut link,
             Kind::Qemu.name(),
-            &rig::command::prepare(&job, &broker, SEED, LogLines::All).command(),
+            &rig::command::prepare(&job, &self.brokers, &broker, SEED, LogLines::All)?.command(),
             broker.address(),
             Kind::Qemu.limits().cell,
             &interrupt,
