@@ -93,6 +93,8 @@ causes! {
     UnknownCa = "unknown_ca",
     /// The name in the broker's certificate is not the one that the client asked for.
     HostnameMismatch = "hostname_mismatch",
+    /// The client would verify a name, and was told none.
+    HostnameNotSet = "hostname_not_set",
     /// The broker's certificate is out of date.
     CertificateExpired = "certificate_expired",
     /// The broker's certificate is signed with a hash that the client refuses.

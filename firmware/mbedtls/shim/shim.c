@@ -341,10 +341,12 @@ int rig_tls_read(rig_tls *tls, unsigned char *buffer, size_t length)
 {
 #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
     int read;
-    /* Not an error: the session has the ticket now. */
+    /* Neither is an error: the session has a ticket now, or the library wants to be called again after
+     * a message that was not the application's. Waiting for bytes is done below the library. */
     do
         read = mbedtls_ssl_read(&tls->ssl, buffer, length);
-    while (read == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
+    while (read == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET ||
+           read == MBEDTLS_ERR_SSL_WANT_READ);
     return read;
 #else
     return mbedtls_ssl_read(&tls->ssl, buffer, length);

@@ -6,6 +6,12 @@ use wire::message::Preset;
 /// `MBEDTLS_ERR_X509_CERT_VERIFY_FAILED`.
 const CERT_VERIFY_FAILED: &str = "-0x2700";
 
+/// `MBEDTLS_ERR_SSL_CERTIFICATE_VERIFICATION_WITHOUT_HOSTNAME`, of 2.28.10 and 3.6.3 on.
+const WITHOUT_HOSTNAME: &str = "-0x5D80";
+
+/// `MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED`.
+const CA_CHAIN_REQUIRED: &str = "-0x7680";
+
 /// Bits of `mbedtls_ssl_get_verify_result` in mbedTLS 2.x: value, name, cause, and what to do.
 /// Source: `MBEDTLS_X509_BADCERT_*` in mbedTLS's x509.h.
 const FLAGS: [(u32, &str, Cause, &str); 7] = [
@@ -46,6 +52,11 @@ const FLAGS: [(u32, &str, Cause, &str); 7] = [
 impl Case<'_> {
     /// Explains a certificate that the client refused.
     pub(super) fn certificate(&self) -> Option<Diagnosis> {
+        match self.outcome.error.as_deref() {
+            Some(WITHOUT_HOSTNAME) => return Some(self.no_host_name()),
+            Some(CA_CHAIN_REQUIRED) => return Some(self.no_ca()),
+            _ => {}
+        }
         let flags = self.outcome.verify_flags.as_deref()?;
         if self.outcome.error.as_deref() != Some(CERT_VERIFY_FAILED) {
             return None;
@@ -77,6 +88,34 @@ impl Case<'_> {
             fix: vec![(*fix).to_owned()],
             candidates: set.iter().skip(1).map(|(_, _, cause, _)| *cause).collect(),
         })
+    }
+
+    fn no_host_name(&self) -> Diagnosis {
+        Diagnosis {
+            cause: Cause::HostnameNotSet,
+            summary: "this mbedTLS verifies no certificate before it was told which name to look for, and the SDK's client never tells it".to_owned(),
+            evidence: self.common_evidence(),
+            fix: vec![
+                "call mbedtls_ssl_set_hostname(&ssl, \"<broker's name>\") before the handshake"
+                    .to_owned(),
+                "or mbedtls_ssl_set_hostname(&ssl, NULL), which checks no name, as older versions did"
+                    .to_owned(),
+            ],
+            candidates: Vec::new(),
+        }
+    }
+
+    fn no_ca(&self) -> Diagnosis {
+        Diagnosis {
+            cause: Cause::UnknownCa,
+            summary: "the client has to verify the broker's certificate and holds no CA".to_owned(),
+            evidence: self.common_evidence(),
+            fix: vec![
+                "give mbedtls_ssl_conf_ca_chain the CA certificate that the broker's chain ends in"
+                    .to_owned(),
+            ],
+            candidates: Vec::new(),
+        }
     }
 
     fn suite_b_profile(&self, set: &[(u32, &'static str, Cause, &'static str)]) -> bool {

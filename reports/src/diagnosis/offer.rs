@@ -4,9 +4,10 @@ use super::{Case, Cause, Diagnosis, suite_text};
 use suites::broker::{KeyKind, Sni};
 use suites::hello::ClientHello;
 use suites::names;
+use suites::outcome::End;
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 use wire::message::{Preset, Verify};
-use wire::tls::{CipherSuite, ProtocolVersion};
+use wire::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
 /// What authenticates the broker in a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Case<'_> {
             return Some(self.nothing_offered(hello));
         }
         if self.broker.server_hello.is_some() {
-            return None;
+            return self.answered_too_low(hello);
         }
         self.versions(hello).or_else(|| self.server_name(hello)).or_else(|| self.shared(hello))
     }
@@ -123,10 +124,30 @@ impl Case<'_> {
                 candidates: Vec::new(),
             });
         }
-        let floor = match (self.subject.profile.min_version, self.subject.profile.preset) {
+        let profile = self.subject.profile;
+        let set = match (profile.min_version, profile.preset) {
             (Some(version), _) => version,
             (None, Preset::SuiteB) => ProtocolVersion::TLS1_2,
-            (None, Preset::Default) => return None,
+            (None, Preset::Default) => ProtocolVersion::TLS1_0,
+        };
+        // TLS 1.0 and 1.1 were removed in 3.0.
+        let compiled = match self.subject.build.stack().starts_with("mbedtls-3.") {
+            true => ProtocolVersion::TLS1_2,
+            false => ProtocolVersion::TLS1_0,
+        };
+        let floor = set.max(compiled);
+        let (whose, lower) = match compiled > set {
+            true => (
+                format!(
+                    "client {}: mbedTLS 3.x has nothing older than {floor}",
+                    self.subject.build
+                ),
+                "or keep an mbedTLS 2.x for this broker".to_owned(),
+            ),
+            false => (
+                format!("client profile {}: at least {floor}", profile.name),
+                "or lower the client's mbedtls_ssl_conf_min_version".to_owned(),
+            ),
         };
         (floor > broker.max_version).then(|| Diagnosis {
             cause: Cause::ClientRequiresNewerVersion,
@@ -134,16 +155,18 @@ impl Case<'_> {
                 "the client takes nothing older than {floor}, and the broker serves at most {}",
                 broker.max_version
             ),
-            evidence: evidence(format!(
-                "client profile {}: at least {floor}",
-                self.subject.profile.name
-            )),
-            fix: vec![
-                format!("let the broker serve {floor}"),
-                "or lower the client's mbedtls_ssl_conf_min_version".to_owned(),
-            ],
+            evidence: evidence(whose),
+            fix: vec![format!("let the broker serve {floor}"), lower],
             candidates: Vec::new(),
         })
+    }
+
+    /// The broker answered, and the client said that it does not speak that version.
+    fn answered_too_low(&self, hello: &ClientHello) -> Option<Diagnosis> {
+        let alert = self.outcome.alert.as_ref()?;
+        let refused = alert.from == End::Client
+            && AlertDescription(alert.code) == AlertDescription::PROTOCOL_VERSION;
+        refused.then(|| self.versions(hello)).flatten()
     }
 
     fn server_name(&self, hello: &ClientHello) -> Option<Diagnosis> {
