@@ -6,7 +6,7 @@ use check::{can_run, cells, laid_over, open, other_hellos, surprises};
 use rig::board::Kind;
 use rstest::rstest;
 use std::collections::BTreeSet;
-use suites::{ClientName, Snapshot};
+use suites::{ClientName, OutcomeKind, Snapshot};
 
 fn check(suite: &str, client: &str, kind: Kind) {
     if !can_run(kind) {
@@ -40,6 +40,117 @@ fn forum(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
 #[case::cannot("mbedtls-2.4.0/rsa-16384+suiteb")]
 fn smoke(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
     check("smoke", client, kind);
+}
+
+/// The SDK's own calls on each stack.
+#[rstest]
+#[case::rsa_on_2_4_0("mbedtls-2.4.0/rsa-16384+default")]
+#[case::rsa_on_2_16_0("mbedtls-2.16.0/rsa-16384+default")]
+#[case::rsa_on_2_28("mbedtls-2.28/rsa-16384+default")]
+#[case::rsa_on_3_6("mbedtls-3.6/rsa-16384+default")]
+#[case::all_on_2_4_0("mbedtls-2.4.0/all-16384+default")]
+#[case::all_on_2_16_0("mbedtls-2.16.0/all-16384+default")]
+#[case::all_on_2_28("mbedtls-2.28/all-16384+default")]
+#[case::all_on_3_6("mbedtls-3.6/all-16384+default")]
+fn versions(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
+    check("versions", client, kind);
+}
+
+/// Every client profile. On the native board alone: a profile is about what is sent and accepted, and
+/// the suites above see to it that both boards do the same.
+#[rstest]
+#[case("mbedtls-2.4.0/all-16384+bare-hello")]
+#[case("mbedtls-2.4.0/all-16384+client-ec")]
+#[case("mbedtls-2.4.0/all-16384+client-rsa")]
+#[case("mbedtls-2.4.0/all-16384+client-unknown")]
+#[case("mbedtls-2.4.0/all-16384+client-wrong-key")]
+#[case("mbedtls-2.4.0/all-16384+fragment-1024")]
+#[case("mbedtls-2.4.0/all-16384+fragment-2048")]
+#[case("mbedtls-2.4.0/all-16384+fragment-4096")]
+#[case("mbedtls-2.4.0/all-16384+fragment-512")]
+#[case("mbedtls-2.4.0/all-16384+fragment-off")]
+#[case("mbedtls-2.4.0/all-16384+host-name")]
+#[case("mbedtls-2.4.0/all-16384+host-null")]
+#[case("mbedtls-2.4.0/all-16384+host-wrong")]
+#[case("mbedtls-2.4.0/all-16384+missing-ca")]
+#[case("mbedtls-2.4.0/all-16384+no-encrypt-then-mac")]
+#[case("mbedtls-2.4.0/all-16384+no-extended-master-secret")]
+#[case("mbedtls-2.4.0/all-16384+no-tickets")]
+#[case("mbedtls-2.4.0/all-16384+one-ecdhe-ecdsa-gcm")]
+#[case("mbedtls-2.4.0/all-16384+one-ecdhe-rsa-gcm")]
+#[case("mbedtls-2.4.0/all-16384+one-rc4")]
+#[case("mbedtls-2.4.0/all-16384+one-rsa-aes128-sha")]
+#[case("mbedtls-2.4.0/all-16384+one-rsa-aes256-sha256")]
+#[case("mbedtls-2.4.0/all-16384+psk")]
+#[case("mbedtls-2.4.0/all-16384+psk-beside-certificates")]
+#[case("mbedtls-2.4.0/all-16384+reduced-ecdhe")]
+#[case("mbedtls-2.4.0/all-16384+reduced-rsa-cbc")]
+#[case("mbedtls-2.4.0/all-16384+resume-session-id")]
+#[case("mbedtls-2.4.0/all-16384+resume-ticket")]
+#[case("mbedtls-2.4.0/all-16384+suiteb-host-name")]
+#[case("mbedtls-2.4.0/all-16384+tls10-only")]
+#[case("mbedtls-2.4.0/all-16384+tls11-cap")]
+#[case("mbedtls-2.4.0/all-16384+tls11-floor")]
+#[case("mbedtls-2.4.0/all-16384+tls12-only")]
+#[case("mbedtls-2.4.0/all-16384+verify-none")]
+#[case("mbedtls-2.4.0/all-16384+verify-optional")]
+#[case("mbedtls-2.4.0/all-16384+verify-optional-wrong-ca")]
+#[case("mbedtls-2.4.0/all-16384+wrong-ca")]
+#[case("mbedtls-2.4.0/rsa-16384+one-rc4")]
+#[case("mbedtls-2.4.0/rsa-16384+client-ec")]
+#[case("mbedtls-2.4.0/rsa-16384+resume-session-id")]
+#[case("mbedtls-2.4.0/rsa-4096+fragment-4096")]
+#[case("mbedtls-2.4.0/rsa-4096+fragment-off")]
+#[case("mbedtls-2.4.0/rsa-4096+fragment-512")]
+#[case("mbedtls-2.4.0/arduino-16384+host-name")]
+#[case("mbedtls-2.4.0/arduino-16384+psk")]
+#[case("mbedtls-2.4.0/arduino-16384+client-ec")]
+#[case("mbedtls-2.16.0/all-16384+host-name")]
+#[case("mbedtls-2.16.0/all-16384+resume-ticket")]
+#[case("mbedtls-2.28/all-16384+host-name")]
+#[case("mbedtls-2.28/all-16384+host-null")]
+#[case("mbedtls-2.28/all-16384+host-wrong")]
+#[case("mbedtls-2.28/all-16384+verify-none")]
+#[case("mbedtls-2.28/all-16384+verify-optional")]
+#[case("mbedtls-2.28/all-16384+resume-ticket")]
+#[case("mbedtls-2.28/all-16384+suiteb-host-name")]
+#[case("mbedtls-3.6/rsa-16384+host-name")]
+#[case("mbedtls-3.6/rsa-16384+host-null")]
+#[case("mbedtls-3.6/all-16384+host-name")]
+#[case("mbedtls-3.6/all-16384+host-null")]
+#[case("mbedtls-3.6/all-16384+host-wrong")]
+#[case("mbedtls-3.6/all-16384+verify-none")]
+#[case("mbedtls-3.6/all-16384+verify-optional")]
+#[case("mbedtls-3.6/all-16384+resume-ticket")]
+#[case("mbedtls-3.6/all-16384+resume-session-id")]
+#[case("mbedtls-3.6/all-16384+tls12-only")]
+#[case("mbedtls-3.6/all-16384+tls13-only")]
+#[case("mbedtls-3.6/all-16384+tls13-cap")]
+#[case("mbedtls-3.6/all-16384+suiteb-host-name")]
+#[case("mbedtls-3.6/all-16384+client-rsa")]
+fn clients(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+    check("clients", client, kind);
+}
+
+/// What a build cannot express is no failure of anything: there is nothing to expect of it, and the
+/// reason is told.
+#[rstest]
+#[case("a TLS version", "mbedtls-2.4.0/all-16384+tls13-cap")]
+#[case("a TLS version", "mbedtls-2.4.0/all-16384+tls13-only")]
+#[case("cipher suites", "mbedtls-2.4.0/rsa-16384+one-ecdhe-rsa-gcm")]
+#[case("cipher suites", "mbedtls-2.4.0/rsa-16384+psk")]
+#[case("a pre-shared key", "mbedtls-2.4.0/rsa-16384+psk-beside-certificates")]
+#[case("a TLS version", "mbedtls-2.4.0/rsa-16384+tls13-only")]
+#[case("a TLS version", "mbedtls-3.6/all-16384+tls10-only")]
+#[case("a TLS version", "mbedtls-3.6/all-16384+tls11-cap")]
+fn unsupported(#[case] reason: &str, #[case] client: &str) {
+    let cells = cells("clients", &client.parse().unwrap(), Kind::Native).unwrap();
+    assert!(!cells.is_empty(), "{client} is in no cell");
+    for cell in cells {
+        assert_eq!(cell.record.outcome.result, OutcomeKind::Unsupported, "{}", cell.record.cell);
+        let note = cell.record.note.unwrap();
+        assert!(note.contains(reason), "{}: {note}", cell.record.cell);
+    }
 }
 
 /// A client that is added to a suite must be added above as well.
