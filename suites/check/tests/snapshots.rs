@@ -42,7 +42,7 @@ fn smoke(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
     check("smoke", client, kind);
 }
 
-/// The SDK's own calls on each stack.
+/// The SDK's own calls on each stack, and with the one that newer versions ask for.
 #[rstest]
 #[case::rsa_on_2_4_0("mbedtls-2.4.0/rsa-16384+default")]
 #[case::rsa_on_2_16_0("mbedtls-2.16.0/rsa-16384+default")]
@@ -52,6 +52,10 @@ fn smoke(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
 #[case::all_on_2_16_0("mbedtls-2.16.0/all-16384+default")]
 #[case::all_on_2_28("mbedtls-2.28/all-16384+default")]
 #[case::all_on_3_6("mbedtls-3.6/all-16384+default")]
+#[case::rsa_with_a_call_on_2_28("mbedtls-2.28/rsa-16384+host-null")]
+#[case::rsa_with_a_call_on_3_6("mbedtls-3.6/rsa-16384+host-null")]
+#[case::all_with_a_call_on_2_28("mbedtls-2.28/all-16384+host-null")]
+#[case::all_with_a_call_on_3_6("mbedtls-3.6/all-16384+host-null")]
 fn versions(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
     check("versions", client, kind);
 }
