@@ -98,13 +98,13 @@ impl Brokers {
     /// issuer asks for (see `client_auth`), or by one that no broker knows.
     ///
     /// # Errors
-    /// [`BrokerError::Pki`] if it cannot be made.
+    /// [`BrokerError::Pki`] if it can be neither made nor read.
     pub fn client_identity(
         &self,
-        kind: KeyKind,
+        key: KeyKind,
         authority: Authority,
     ) -> Result<ClientIdentity, BrokerError> {
-        Ok(self.pki.client(kind, authority)?)
+        Ok(self.pki.client(key, authority)?)
     }
 
     /// The certificate of an authority that signed no broker's certificate, as DER.
@@ -135,7 +135,7 @@ impl Brokers {
         let identity = self.pki.identity(&profile.certificate)?;
         let named = |source| BrokerError::Front { name: profile.name.clone(), source };
         let server = Server::new(profile, &identity).map_err(named)?;
-        let ca_der = identity.authority.to_der().map_err(|error| named(error.into()))?;
+        let ca_der = identity.trusted.to_der().map_err(|error| named(error.into()))?;
         // From here on the kernel completes connections, accepted or not.
         let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BrokerError::PortInUse(address),
@@ -158,7 +158,7 @@ impl Brokers {
                 .spawn(move || accept(&listener, &service, &shared))
                 .map_err(BrokerError::Thread)?
         };
-        let host_name = profile.certificate.name.clone();
+        let host_name = profile.host_name.clone();
         Ok(Broker { address, ca_der, host_name, shared, accepting: Some(accepting) })
     }
 }
@@ -185,7 +185,7 @@ impl Broker {
         &self.ca_der
     }
 
-    /// The host name in the broker's certificate.
+    /// The name under which clients know the broker; as a rule the one in its certificate.
     #[must_use]
     pub fn host_name(&self) -> &str {
         &self.host_name

@@ -7,6 +7,7 @@
 
 use crate::broker::Limits;
 use crate::front::{Reading, Server, Session};
+use crate::misbehave::Mischief;
 use crate::mqtt::{Mqtt, Next, Outward, Prefix, Router, outward};
 use crate::record::{Connection, TlsView};
 use crate::tap::{NoBytes, Tap};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
-use suites::broker::{BrokerProfile, OnReject, Sni};
+use suites::broker::{BrokerProfile, Fault, OnReject, Sni, Stage};
 use suites::hello::ClientHello;
 use suites::stream::{ContentType, Rest, Stream};
 use wire::tls::ProtocolVersion;
@@ -42,7 +43,7 @@ pub(crate) fn serve(
     let mut serving = Serving {
         service,
         tap: Arc::clone(tap),
-        mqtt: Mqtt::new(service.router.clone(), service.prefix.clone()),
+        mqtt: Mqtt::new(service.router.clone(), service.prefix.clone(), refusal(service)),
         hello: None,
         tls: None,
         key_log: Vec::new(),
@@ -54,6 +55,14 @@ pub(crate) fn serve(
     let mqtt = serving.mqtt.view;
     let (tls, key_log) = (serving.tls, serving.key_log);
     Connection { peer, started, started_wall, events, tls, error, ended, mqtt, key_log }
+}
+
+/// The return code with which every CONNECT is refused, if the profile has one.
+fn refusal(service: &Service) -> Option<u8> {
+    match service.profile.misbehave?.does {
+        Fault::Connack { code } => Some(code),
+        _ => None,
+    }
 }
 
 struct Serving<'a> {
@@ -92,6 +101,9 @@ impl Channel {
 impl Serving<'_> {
     fn run(&mut self, started: Instant) -> Result<(), String> {
         let deadline = started + self.service.limits.handshake;
+        if let Some(fault) = self.mischief().at(Stage::Accept) {
+            self.mischief().commit(Stage::Accept, fault, &[])?;
+        }
         let first = self.first_flight(deadline)?;
         if self.service.profile.sni == Sni::Required
             && self.hello.as_ref().is_some_and(|hello| hello.server_name.is_none())
@@ -110,6 +122,11 @@ impl Serving<'_> {
         let result = self.talk(&channel);
         self.key_log = channel.session.lock().key_log();
         result
+    }
+
+    fn mischief(&self) -> Mischief<'_> {
+        let Service { profile, limits, .. } = self.service;
+        Mischief { profile, limits: *limits, tap: &self.tap }
     }
 
     /// Reads until the ClientHello is whole, or until it is plain that there will be none.
@@ -136,6 +153,7 @@ impl Serving<'_> {
         deadline: Instant,
     ) -> Result<Box<dyn Session>, String> {
         let mut bytes = first.to_vec();
+        let mut stage = Some(Stage::ClientHello);
         loop {
             let result = session.receive(&bytes);
             let output = session.take_output();
@@ -144,7 +162,12 @@ impl Serving<'_> {
                 self.refuse(&output);
                 return Err(words);
             }
-            self.tap.write(&output);
+            // A resumed handshake ends in the first flight, and so does the server's part in 1.3.
+            let stage = stage.take().or((!session.is_handshaking()).then_some(Stage::Finished));
+            if let Err(words) = self.mischief().send(stage, &output) {
+                self.key_log = session.key_log();
+                return Err(words);
+            }
             if !session.is_handshaking() {
                 break;
             }
@@ -226,7 +249,10 @@ impl Serving<'_> {
                 match next {
                     Next::Routed => {}
                     Next::Connected { reply, inbox } => {
-                        channel.send(&reply)?;
+                        match self.mischief().at(Stage::Connect) {
+                            None => channel.send(&reply)?,
+                            Some(fault) => self.answer_badly(channel, fault, &reply)?,
+                        }
                         *forwarder = Some(self.forward(channel, inbox)?);
                     }
                     Next::Refused { reply } => return channel.send(&reply),
@@ -252,6 +278,21 @@ impl Serving<'_> {
                 }
             }
         }
+    }
+
+    /// Commits the fault of stage [`Stage::Connect`] on the CONNACK.
+    fn answer_badly(
+        &mut self,
+        channel: &Channel,
+        fault: Fault,
+        reply: &[u8],
+    ) -> Result<(), String> {
+        let mut session = channel.session.lock();
+        session.write(reply)?;
+        let output = session.take_output();
+        drop(session);
+        self.mqtt.view.connack = None;
+        self.mischief().commit(Stage::Connect, fault, &output)
     }
 
     /// Starts the thread that hands the router's words to the client.

@@ -23,6 +23,7 @@ mod broker;
 mod connection;
 mod front;
 mod keys;
+mod misbehave;
 mod mqtt;
 mod pki;
 mod record;

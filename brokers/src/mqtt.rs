@@ -126,13 +126,15 @@ pub(crate) struct Mqtt {
     link: Option<LinkTx>,
     will: Option<LastWill>,
     keep_alive: Duration,
+    /// The return code with which every CONNECT is refused; none for a broker that behaves.
+    refusal: Option<u8>,
     /// Set before this side leaves the router, so that it can be told from being thrown out.
     pub(crate) leaving: Arc<AtomicBool>,
     pub(crate) view: MqttView,
 }
 
 impl Mqtt {
-    pub(crate) fn new(router: Router, prefix: Prefix) -> Self {
+    pub(crate) fn new(router: Router, prefix: Prefix, refusal: Option<u8>) -> Self {
         Self {
             router,
             prefix,
@@ -140,6 +142,7 @@ impl Mqtt {
             link: None,
             will: None,
             keep_alive: NO_KEEP_ALIVE,
+            refusal,
             leaving: Arc::default(),
             view: MqttView::default(),
         }
@@ -197,6 +200,11 @@ impl Mqtt {
             return Err(MqttError::SecondConnect);
         }
         self.view.connect = Some(connect.client_id.clone());
+        if let Some(code) = self.refusal {
+            self.view.connack = Some(code);
+            // MQTT 3.1.1 section 3.2: type, length, no session, return code.
+            return Ok(Next::Refused { reply: vec![0x20, 2, 0, code] });
+        }
         let Connect { client_id, keep_alive, clean_session } = connect;
         if client_id.is_empty() && !clean_session {
             // MQTT 3.1.1 section 3.1.3.1: return code 2.
@@ -331,7 +339,7 @@ mod tests {
     const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
 
     fn alive(router: &Router) -> bool {
-        let mut mqtt = Mqtt::new(router.clone(), router.prefix());
+        let mut mqtt = Mqtt::new(router.clone(), router.prefix(), None);
         mqtt.receive(CONNECT);
         let connected = matches!(mqtt.next(), Ok(Some(Next::Connected { .. })));
         mqtt.end();
@@ -363,7 +371,7 @@ mod tests {
         let router = Router::start();
         let mut runner = TestRunner::new(Config::with_cases(2_000));
         let result = runner.run(&packets(), |bytes| {
-            let mut mqtt = Mqtt::new(router.clone(), router.prefix());
+            let mut mqtt = Mqtt::new(router.clone(), router.prefix(), None);
             mqtt.receive(CONNECT);
             mqtt.receive(&bytes);
             let mut inbox = None;

@@ -6,26 +6,18 @@
 //! of all that went into it, its keys included: two processes that share the folder agree, and a
 //! changed profile gets a new one. File names and subjects say that they are for tests only.
 
-mod client;
-
-pub use client::ClientIdentity;
+mod make;
 
 use crate::keys::{self, SERIES};
-use openssl::asn1::{Asn1Integer, Asn1Time};
-use openssl::bn::BigNum;
+use make::{Purpose, authority, intermediate, leaf};
 use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::sha::sha256;
-use openssl::x509::extension::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
-    SubjectKeyIdentifier,
-};
-use openssl::x509::{X509, X509Builder, X509Name, X509NameRef};
+use openssl::x509::X509;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use suites::broker::{Certificate, HashKind, KeyKind};
+use suites::broker::{Authority, Certificate, KeyKind};
 
 /// No key or certificate can be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +38,16 @@ pub enum PkiError {
         /// OpenSSL's word.
         source: ErrorStack,
     },
+    /// No comment makes the chain as long as the profile wants it.
+    #[error(
+        "the chain takes {bytes} bytes and cannot be made {wanted}: ask for a longer message or fewer intermediates"
+    )]
+    Length {
+        /// The profile's message_bytes.
+        wanted: u16,
+        /// What it comes to.
+        bytes: usize,
+    },
     /// OpenSSL cannot make it.
     #[error("openssl cannot make the certificate: {0}")]
     Openssl(#[from] ErrorStack),
@@ -55,18 +57,27 @@ pub enum PkiError {
 pub(crate) struct Identity {
     pub(crate) key: PKey<Private>,
     pub(crate) certificate: X509,
+    /// What stands between the certificate and the authority, the certificate's issuer first.
+    pub(crate) intermediates: Vec<X509>,
+    /// Who signed it all, and the certificates of clients.
     pub(crate) authority: X509,
+    /// Whom clients trust: the authority, or another one if the profile wants that.
+    pub(crate) trusted: X509,
+}
+
+/// A client's certificate and key, both as DER (the key as PKCS #8).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate.
+    pub certificate_der: Vec<u8>,
+    /// The private key.
+    pub key_der: Vec<u8>,
 }
 
 /// The cache folder.
 pub(crate) struct Pki {
     folder: PathBuf,
 }
-
-/// All certificates are valid from and to the same moments, so that none runs out in a cache.
-const NOT_BEFORE: &str = "20200101000000Z";
-const NOT_AFTER: &str = "20491231235959Z";
-const ORGANISATION: &str = "TLS rig, for tests only";
 
 impl Pki {
     pub(crate) fn new(folder: &Path) -> Result<Self, PkiError> {
@@ -81,19 +92,76 @@ impl Pki {
     pub(crate) fn identity(&self, wanted: &Certificate) -> Result<Identity, PkiError> {
         // Two processes must not make two different keys of one name.
         let _held = self.lock()?;
-        let issuer_key = self.key(wanted.issuer_key, "authority")?;
-        let key = self.key(wanted.key, "broker")?;
-        let authority = self.certificate(
-            &format!("authority {}", wanted.issuer_key.as_str()),
-            &issuer_key,
-            &issuer_key,
-            |serial| make_authority("Root", wanted.issuer_key, &issuer_key, serial),
-        )?;
-        let certificate =
-            self.certificate(&format!("broker {wanted:?}"), &key, &issuer_key, |serial| {
-                make_leaf(wanted, &key, &issuer_key, &authority, serial)
+        let root_key = self.key(wanted.issuer_key, AUTHORITY)?;
+        let authority = self.authority(wanted.issuer_key, AUTHORITY)?;
+        let trusted = match wanted.authority {
+            Authority::Known => authority.clone(),
+            Authority::Unknown => self.authority(wanted.issuer_key, STRANGER)?,
+        };
+        let (mut issuer_key, mut issuer) = (root_key, authority.clone());
+        let mut intermediates = Vec::new();
+        for number in 1..=wanted.intermediates {
+            // One key for all of them: what differs, and what a client goes by, is the name.
+            let key = self.key(wanted.issuer_key, "intermediate")?;
+            let kinds = (wanted.issuer_key.as_str(), wanted.hash.as_str());
+            let what = format!("intermediate {number} {} {} {}", kinds.0, kinds.1, wanted.pss);
+            let made = self.certificate(&what, &key, &issuer_key, |serial| {
+                intermediate(number, wanted, &key, &issuer_key, &issuer, serial)
             })?;
-        Ok(Identity { key, certificate, authority })
+            intermediates.insert(0, made.clone());
+            (issuer_key, issuer) = (key, made);
+        }
+        let key = self.key(wanted.key, "broker")?;
+        let above = intermediates.iter().map(|above| above.to_der().map(|der| der.len()));
+        let above = above.collect::<Result<Vec<_>, _>>()?;
+        let certificate = self.certificate(&described(wanted), &key, &issuer_key, |serial| {
+            leaf(Purpose::Server, wanted, &key, &issuer_key, &issuer, serial, &above)
+        })?;
+        let bytes = make::message_bytes(&above, &certificate)?;
+        match wanted.message_bytes {
+            Some(wanted) if usize::from(wanted) != bytes => {
+                return Err(PkiError::Length { wanted, bytes });
+            }
+            _ => {}
+        }
+        Ok(Identity { key, certificate, intermediates, authority, trusted })
+    }
+
+    /// The certificate of an authority that has signed nothing of a broker that is to be trusted.
+    pub(crate) fn stranger(&self) -> Result<Vec<u8>, PkiError> {
+        let _held = self.lock()?;
+        Ok(self.authority(Certificate::default().issuer_key, STRANGER)?.to_der()?)
+    }
+
+    /// A certificate for clients that the brokers' authority with an RSA-2048 key has signed, or
+    /// one that they do not know.
+    pub(crate) fn client(
+        &self,
+        kind: KeyKind,
+        authority: Authority,
+    ) -> Result<ClientIdentity, PkiError> {
+        let _held = self.lock()?;
+        let role = match authority {
+            Authority::Known => AUTHORITY,
+            Authority::Unknown => STRANGER,
+        };
+        let wanted = Certificate { key: kind, name: CLIENT.to_owned(), ..Certificate::default() };
+        let issuer_key = self.key(wanted.issuer_key, role)?;
+        let issuer = self.authority(wanted.issuer_key, role)?;
+        let key = self.key(kind, "client")?;
+        let what = format!("client {}", kind.as_str());
+        let certificate = self.certificate(&what, &key, &issuer_key, |serial| {
+            leaf(Purpose::Client, &wanted, &key, &issuer_key, &issuer, serial, &[])
+        })?;
+        let key_der = key.private_key_to_pkcs8()?;
+        Ok(ClientIdentity { certificate_der: certificate.to_der()?, key_der })
+    }
+
+    fn authority(&self, kind: KeyKind, role: &str) -> Result<X509, PkiError> {
+        let key = self.key(kind, role)?;
+        self.certificate(&format!("{role} {}", kind.as_str()), &key, &key, |serial| {
+            authority(kind, role, &key, serial)
+        })
     }
 
     fn lock(&self) -> Result<File, PkiError> {
@@ -149,6 +217,31 @@ impl Pki {
     }
 }
 
+/// Role of the key that signs for brokers and for clients.
+const AUTHORITY: &str = "authority";
+/// Role of the key that signs for nobody.
+const STRANGER: &str = "stranger";
+/// Name in the certificates of clients.
+const CLIENT: &str = "rig-client";
+
+/// All that goes into a certificate, as text. What was not known when the first snapshots were
+/// taken is named only where it is used, so that their certificates stay the same to the byte.
+fn described(wanted: &Certificate) -> String {
+    let Certificate { key, issuer_key, hash, name, .. } = wanted;
+    let plain = Certificate {
+        key: *key,
+        issuer_key: *issuer_key,
+        hash: *hash,
+        name: name.clone(),
+        ..Certificate::default()
+    };
+    let old = format!(
+        "broker Certificate {{ key: {key:?}, issuer_key: {issuer_key:?}, hash: {hash:?}, \
+         name: {name:?} }}"
+    );
+    if plain == *wanted { old } else { format!("{old} {wanted:?}") }
+}
+
 fn cache(path: &Path) -> impl FnOnce(io::Error) -> PkiError {
     let path = path.to_owned();
     move |source| PkiError::Cache { path, source }
@@ -167,93 +260,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PkiError> {
     }
 }
 
-fn digest(key: KeyKind, hash: HashKind) -> MessageDigest {
-    match (key, hash) {
-        // RFC 8410 3: Ed25519 hashes by itself.
-        (KeyKind::Ed25519, _) => MessageDigest::null(),
-        (_, HashKind::Md5) => MessageDigest::md5(),
-        (_, HashKind::Sha1) => MessageDigest::sha1(),
-        (_, HashKind::Sha256) => MessageDigest::sha256(),
-        (_, HashKind::Sha384) => MessageDigest::sha384(),
-        (_, HashKind::Sha512) => MessageDigest::sha512(),
-    }
-}
-
-fn name(common: &str) -> Result<X509Name, ErrorStack> {
-    let mut builder = X509Name::builder()?;
-    builder.append_entry_by_text("O", ORGANISATION)?;
-    builder.append_entry_by_text("CN", common)?;
-    Ok(builder.build())
-}
-
-fn builder(
-    subject: &X509NameRef,
-    issuer: &X509NameRef,
-    key: &PKey<Private>,
-    serial: &[u8],
-) -> Result<X509Builder, ErrorStack> {
-    let mut builder = X509Builder::new()?;
-    builder.set_version(2)?;
-    let number = BigNum::from_slice(serial)?;
-    builder.set_serial_number(Asn1Integer::from_bn(&number)?.as_ref())?;
-    builder.set_subject_name(subject)?;
-    builder.set_issuer_name(issuer)?;
-    builder.set_pubkey(key)?;
-    builder.set_not_before(Asn1Time::from_str(NOT_BEFORE)?.as_ref())?;
-    builder.set_not_after(Asn1Time::from_str(NOT_AFTER)?.as_ref())?;
-    Ok(builder)
-}
-
-fn make_authority(
-    title: &str,
-    kind: KeyKind,
-    key: &PKey<Private>,
-    serial: &[u8],
-) -> Result<X509, ErrorStack> {
-    let subject = name(&format!("{title} {}", kind.as_str()))?;
-    let mut builder = builder(&subject, &subject, key, serial)?;
-    builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
-    let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build()?;
-    builder.append_extension(usage)?;
-    let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
-    builder.append_extension(identifier)?;
-    builder.sign(key, digest(kind, HashKind::Sha256))?;
-    Ok(builder.build())
-}
-
-fn make_leaf(
-    wanted: &Certificate,
-    key: &PKey<Private>,
-    issuer_key: &PKey<Private>,
-    authority: &X509,
-    serial: &[u8],
-) -> Result<X509, ErrorStack> {
-    let subject = name(&wanted.name)?;
-    let mut builder = builder(&subject, authority.subject_name(), key, serial)?;
-    builder.append_extension(BasicConstraints::new().build()?)?;
-    let mut usage = KeyUsage::new();
-    usage.critical().digital_signature();
-    if wanted.key.is_rsa() {
-        // Static RSA: the client encrypts the premaster secret to this key.
-        usage.key_encipherment();
-    }
-    builder.append_extension(usage.build()?)?;
-    builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
-    let context = builder.x509v3_context(Some(authority), None);
-    let names = SubjectAlternativeName::new().dns(&wanted.name).build(&context)?;
-    let own = SubjectKeyIdentifier::new().build(&context)?;
-    let theirs = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
-    for extension in [names, own, theirs] {
-        builder.append_extension(extension)?;
-    }
-    builder.sign(issuer_key, digest(wanted.issuer_key, wanted.hash))?;
-    Ok(builder.build())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use openssl::nid::Nid;
+    use suites::broker::HashKind;
 
     fn certificate(key: KeyKind, hash: HashKind) -> Certificate {
         Certificate { key, hash, ..Certificate::default() }
@@ -291,7 +302,7 @@ mod tests {
             assert!(name == "lock" || name.contains("for-tests-only"), "{name}");
         }
         let subject = format!("{:?}", identity.certificate.subject_name());
-        assert!(subject.contains(ORGANISATION), "{subject}");
+        assert!(subject.contains(make::ORGANISATION), "{subject}");
     }
 
     #[test]

@@ -7,11 +7,16 @@ use crate::record::{Close, Ended, Side, WireEvent};
 use parking_lot::Mutex;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// One accepted connection.
 pub(crate) struct Tap {
-    stream: TcpStream,
+    /// None after a reset: the kernel sends the RST when the last descriptor is closed.
+    stream: Mutex<Option<Arc<TcpStream>>>,
+    /// Nothing can be sent any more.
+    shut: AtomicBool,
     started: Instant,
     log: Mutex<Log>,
 }
@@ -38,25 +43,37 @@ impl Tap {
     pub(crate) fn new(stream: TcpStream, started: Instant) -> std::io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_LIMIT))?;
-        Ok(Self { stream, started, log: Mutex::default() })
+        let stream = Mutex::new(Some(Arc::new(stream)));
+        Ok(Self { stream, shut: AtomicBool::new(false), started, log: Mutex::default() })
+    }
+
+    fn stream(&self) -> Option<Arc<TcpStream>> {
+        self.stream.lock().clone()
+    }
+
+    fn shutdown(&self, how: Shutdown) {
+        if let Some(stream) = self.stream() {
+            let _already_ended = stream.shutdown(how);
+        }
     }
 
     /// Waits for bytes until `deadline`.
     pub(crate) fn read(&self, buffer: &mut [u8], deadline: Instant) -> Result<usize, NoBytes> {
+        let Some(stream) = self.stream() else { return Err(NoBytes::End) };
         loop {
             // A timeout of zero would mean "for ever".
             let left = deadline.saturating_duration_since(Instant::now());
             let left = left.max(Duration::from_millis(1));
-            if self.stream.set_read_timeout(Some(left)).is_err() {
+            if stream.set_read_timeout(Some(left)).is_err() {
                 return Err(NoBytes::End);
             }
-            match (&self.stream).read(buffer) {
+            match (&*stream).read(buffer) {
                 Ok(0) => {
                     self.note_end(Side::Client, Close::Fin);
                     return Err(NoBytes::End);
                 }
                 Ok(count) => {
-                    self.acknowledge_at_once();
+                    acknowledge_at_once(&stream);
                     self.note(Side::Client, buffer.get(..count).unwrap_or_default());
                     return Ok(count);
                 }
@@ -76,9 +93,10 @@ impl Tap {
 
     /// Sends all of `bytes`. An error is not told: the next read meets it too, and knows its kind.
     pub(crate) fn write(&self, bytes: &[u8]) {
-        if !bytes.is_empty() {
+        let Some(stream) = self.stream() else { return };
+        if !bytes.is_empty() && !self.shut.load(Ordering::SeqCst) {
             self.note(Side::Broker, bytes);
-            let _seen_by_read = (&self.stream).write_all(bytes);
+            let _seen_by_read = (&*stream).write_all(bytes);
         }
     }
 
@@ -87,8 +105,19 @@ impl Tap {
     /// that is still under way.
     pub(crate) fn close(&self, limit: Duration) {
         self.note_end(Side::Broker, Close::Fin);
-        let _already_ended = self.stream.shutdown(Shutdown::Write);
+        self.shut.store(true, Ordering::SeqCst);
+        self.shutdown(Shutdown::Write);
         self.drain(limit);
+    }
+
+    /// Ends both directions at once with a RST.
+    pub(crate) fn reset(&self) {
+        self.note_end(Side::Broker, Close::Reset);
+        self.shut.store(true, Ordering::SeqCst);
+        if let Some(stream) = self.stream.lock().take() {
+            // With a linger of zero, closing is a RST and not a FIN.
+            let _fin_then = socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// Reads to the end of the stream, `limit` at most.
@@ -101,13 +130,13 @@ impl Tap {
     /// Ends both directions from another thread: a read that waits returns at once.
     pub(crate) fn stop(&self) {
         self.note_end(Side::Broker, Close::Fin);
-        let _already_ended = self.stream.shutdown(Shutdown::Both);
+        self.shutdown(Shutdown::Both);
     }
 
     /// Makes a read that waits on another thread return; what is under way to the client arrives.
     pub(crate) fn stop_reading(&self) {
         self.note_end(Side::Broker, Close::Fin);
-        let _already_ended = self.stream.shutdown(Shutdown::Read);
+        self.shutdown(Shutdown::Read);
     }
 
     /// What was recorded so far.
@@ -130,14 +159,14 @@ impl Tap {
         let at = self.started.elapsed();
         self.log.lock().ended.get_or_insert(Ended { by, how, at });
     }
-
-    /// A client that writes twice before it reads, with Nagle's algorithm on, waits for this end's
-    /// acknowledgement, which the kernel delays by 40 ms unless told each time not to.
-    #[cfg(target_os = "linux")]
-    fn acknowledge_at_once(&self) {
-        let _only_slower = socket2::SockRef::from(&self.stream).set_tcp_quickack(true);
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn acknowledge_at_once(&self) {}
 }
+
+/// A client that writes twice before it reads, with Nagle's algorithm on, waits for this end's
+/// acknowledgement, which the kernel delays by 40 ms unless told each time not to.
+#[cfg(target_os = "linux")]
+fn acknowledge_at_once(stream: &TcpStream) {
+    let _only_slower = socket2::SockRef::from(stream).set_tcp_quickack(true);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn acknowledge_at_once(_: &TcpStream) {}

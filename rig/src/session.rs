@@ -14,7 +14,7 @@ use crate::deadline::{Deadline, Interrupt};
 use crate::link::{Incoming, Link, LinkError};
 use reports::record::RecoveryStep;
 use reports::transcript::{BrokerWord, Seen, Transcript};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use suites::outcome::{Close, End, phase_name};
@@ -74,6 +74,7 @@ pub fn run(
         transcript: Transcript::default(),
         noises: 0,
         broker_closed: false,
+        reset: false,
         tried: Vec::new(),
         interrupt,
     };
@@ -97,6 +98,8 @@ struct Session<'a> {
     transcript: Transcript,
     noises: usize,
     broker_closed: bool,
+    /// A write has met the broker's reset.
+    reset: bool,
     tried: Vec<RecoveryStep>,
     interrupt: &'a Interrupt,
 }
@@ -198,9 +201,11 @@ impl Session<'_> {
     }
 
     fn write(&mut self, bytes: Vec<u8>) {
-        // A broker that is gone is noticed by the next read, as on a real socket.
-        if let Some(tcp) = &mut self.tcp {
-            let _ = tcp.write_all(&bytes);
+        // A broker that is gone is told by the next read. That it was a reset the system says only
+        // once: whoever meets it first must keep it.
+        if let Some(Err(error)) = self.tcp.as_mut().map(|tcp| tcp.write_all(&bytes)) {
+            self.reset |=
+                matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
         }
         self.note(Seen::Bytes { from: End::Client, bytes });
     }
@@ -240,6 +245,7 @@ impl Session<'_> {
             let read = tcp.set_read_timeout(Some(slice)).and_then(|()| tcp.read(buffer));
             match read {
                 Err(error) if is_pause(&error) => {}
+                Ok(0) if self.reset => return Ok(Err(ErrorKind::ConnectionReset.into())),
                 read => return Ok(read),
             }
         }

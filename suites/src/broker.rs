@@ -20,8 +20,15 @@
 //! key = "rsa-4096"
 //! ```
 
+mod certificate;
+mod misbehave;
+
+pub use certificate::{Authority, Certificate, HashKind, KeyKind, Validity};
+pub use misbehave::{Fault, Misbehaviour, Stage};
+
 use crate::file::{self, FileError};
 use crate::names::{self, UnknownName, VersionName};
+use misbehave::RawMisbehaviour;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tls_parser::{TlsCipherKx, TlsCipherSuite};
@@ -75,6 +82,20 @@ pub struct BrokerProfile {
     pub record_size: u16,
     /// What a client sees that names no server; by default it is served like any other.
     pub sni: Sni,
+    /// The name under which clients know the broker; the one in its certificate if the file does
+    /// not say.
+    pub host_name: String,
+    /// Signature schemes accepted and used, most wanted first (RFC 8446 4.2.3); the library's own
+    /// if the file does not say.
+    pub signature_algorithms: Option<Vec<u16>>,
+    /// What becomes of a client's max_fragment_length.
+    pub max_fragment_length: FragmentLength,
+    /// Whether a client may ask for another handshake, RFC 5246 7.4.1.1; not, by default.
+    pub renegotiation: bool,
+    /// The key shared with clients, for suites with PSK (RFC 4279).
+    pub psk: Option<Psk>,
+    /// What goes wrong on purpose; nothing, by default.
+    pub misbehave: Option<Misbehaviour>,
 }
 
 /// Which TLS library serves.
@@ -86,111 +107,6 @@ pub enum Front {
     Openssl,
     /// rustls: TLS 1.2 with ECDHE and an AEAD cipher, and TLS 1.3.
     Rustls,
-}
-
-/// The certificate a broker shows. It is made for the purpose by an authority of the rig's own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Certificate {
-    /// Key of the certificate; RSA with 2048 bits by default.
-    pub key: KeyKind,
-    /// Key of the authority that signs it; RSA with 2048 bits by default, also for a certificate
-    /// with an EC key, because a client built without EC could not even read an EC authority.
-    pub issuer_key: KeyKind,
-    /// Hash in its signature; SHA-256 by default. Ed25519 signs without one.
-    pub hash: HashKind,
-    /// Host name in it; `broker.test` by default.
-    pub name: String,
-}
-
-impl Default for Certificate {
-    fn default() -> Self {
-        Self {
-            key: KeyKind::Rsa2048,
-            issuer_key: KeyKind::Rsa2048,
-            hash: HashKind::Sha256,
-            name: "broker.test".to_owned(),
-        }
-    }
-}
-
-/// Whether the other side can know the authority that signed a certificate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Authority {
-    /// It is given its certificate.
-    #[default]
-    Known,
-    /// It is given that of another one.
-    Unknown,
-}
-
-/// Kind and size of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names say all there is to say")]
-pub enum KeyKind {
-    #[serde(rename = "rsa-1024")]
-    Rsa1024,
-    #[serde(rename = "rsa-2048")]
-    Rsa2048,
-    #[serde(rename = "rsa-3072")]
-    Rsa3072,
-    #[serde(rename = "rsa-4096")]
-    Rsa4096,
-    #[serde(rename = "ecdsa-p256")]
-    EcdsaP256,
-    #[serde(rename = "ecdsa-p384")]
-    EcdsaP384,
-    #[serde(rename = "ed25519")]
-    Ed25519,
-}
-
-impl KeyKind {
-    /// The name that files use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rsa1024 => "rsa-1024",
-            Self::Rsa2048 => "rsa-2048",
-            Self::Rsa3072 => "rsa-3072",
-            Self::Rsa4096 => "rsa-4096",
-            Self::EcdsaP256 => "ecdsa-p256",
-            Self::EcdsaP384 => "ecdsa-p384",
-            Self::Ed25519 => "ed25519",
-        }
-    }
-
-    /// Whether it is an RSA key of any size.
-    #[must_use]
-    pub fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa1024 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
-    }
-}
-
-/// Hash in a certificate's signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the names say all there is to say")]
-pub enum HashKind {
-    Md5,
-    Sha1,
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
-impl HashKind {
-    /// The name that files use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Md5 => "md5",
-            Self::Sha1 => "sha1",
-            Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
-            Self::Sha512 => "sha512",
-        }
-    }
 }
 
 /// Whether a client is asked for a certificate.
@@ -226,6 +142,38 @@ pub enum Sni {
     Ignored,
     /// It is refused with alert unrecognized_name (112).
     Required,
+}
+
+/// What becomes of a client's max_fragment_length, RFC 6066 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FragmentLength {
+    /// No record is longer: what OpenSSL does, and the default there.
+    Honoured,
+    /// Records are as long as without it. rustls never heard of the extension and does not answer
+    /// it; OpenSSL agrees to it first.
+    Ignored,
+}
+
+/// A key that both ends have beforehand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Psk {
+    /// Under which name clients have it; another name is refused.
+    pub identity: String,
+    /// The key in hexadecimal. For tests only, as everything here.
+    pub key: String,
+}
+
+impl Psk {
+    /// The key's bytes; none if the text is not hexadecimal.
+    #[must_use]
+    pub fn key_bytes(&self) -> Option<Vec<u8>> {
+        let pairs = self.key.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let whole = self.key.len() % 2 == 0 && !self.key.is_empty();
+        whole.then(|| pairs.map(byte).collect()).flatten()
+    }
 }
 
 /// What the file may say.
@@ -268,6 +216,13 @@ struct RawBroker {
     record_size: u16,
     #[serde(default)]
     sni: Sni,
+    host_name: Option<String>,
+    signature_algorithms: Option<Vec<String>>,
+    max_fragment_length: Option<FragmentLength>,
+    #[serde(default)]
+    renegotiation: bool,
+    psk: Option<Psk>,
+    misbehave: Option<RawMisbehaviour>,
 }
 
 const MAX_RECORD: u16 = 16_384;
@@ -304,6 +259,9 @@ impl BrokerProfile {
         let suite_of = |text: &String| names::cipher_suite(text).map_err(unknown);
         let group_of = |text: &String| names::group(text).map_err(unknown);
         let groups = raw.groups.unwrap_or_else(default_groups);
+        let scheme_of = |text: &String| names::signature_scheme(text).map_err(unknown);
+        let tls13 = ProtocolVersion::from(raw.max_version) >= ProtocolVersion::TLS1_3;
+        let misbehave = raw.misbehave.map(|raw| raw.check(tls13)).transpose();
         let profile = Self {
             name: name.to_owned(),
             summary: raw.summary,
@@ -320,6 +278,7 @@ impl BrokerProfile {
                 .map(|(suite, group)| Ok((suite_of(suite)?, group_of(group)?)))
                 .collect::<Result<_, FileError>>()?,
             dh_bits: raw.dh_bits,
+            host_name: raw.host_name.unwrap_or_else(|| raw.certificate.name.clone()),
             certificate: raw.certificate,
             client_auth: raw.client_auth,
             tickets: raw.tickets,
@@ -330,6 +289,17 @@ impl BrokerProfile {
             security_level: raw.security_level,
             record_size: raw.record_size,
             sni: raw.sni,
+            signature_algorithms: raw
+                .signature_algorithms
+                .map(|list| list.iter().map(scheme_of).collect::<Result<_, _>>())
+                .transpose()?,
+            max_fragment_length: raw.max_fragment_length.unwrap_or(match raw.front {
+                Front::Rustls => FragmentLength::Ignored,
+                _ => FragmentLength::Honoured,
+            }),
+            renegotiation: raw.renegotiation,
+            psk: raw.psk,
+            misbehave: misbehave.map_err(|(key, why)| refuse(key, why))?,
         };
         profile.check().map_err(|(key, why)| refuse(key, why))?;
         Ok(profile)
@@ -362,6 +332,13 @@ impl BrokerProfile {
                 "rustls has no version below TLS1.2; front = \"openssl\" has",
             );
         }
+        if self.front == Front::Rustls && self.max_fragment_length == FragmentLength::Honoured {
+            return no("max_fragment_length", "rustls does not know max_fragment_length");
+        }
+        if self.psk.as_ref().is_some_and(|psk| psk.key_bytes().is_none()) {
+            return no("key", "a psk's key is hexadecimal, two digits for each byte");
+        }
+        self.certificate.check()?;
         if ![2048, 3072, 4096].contains(&self.dh_bits) {
             return no("dh_bits", "dh_bits must be 2048, 3072 or 4096");
         }
@@ -402,83 +379,4 @@ fn default_groups() -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEAST: &str = "summary = 'a'\nsource = 'b'\n\
-                         cipher_suites = ['TLS_RSA_WITH_AES_256_CBC_SHA256']\n";
-
-    fn profile(more: &str) -> Result<BrokerProfile, FileError> {
-        BrokerProfile::parse("x", &format!("{LEAST}{more}"), "suites/brokers/x.toml")
-    }
-
-    #[test]
-    fn the_least_profile_is_a_plain_tls12_server() {
-        let profile = profile("").unwrap();
-        assert_eq!(profile.cipher_suites, [CipherSuite(0x003d)]);
-        assert!(profile.accepts(ProtocolVersion::TLS1_2));
-        assert!(!profile.accepts(ProtocolVersion::TLS1_3));
-        assert_eq!((profile.on_reject, profile.dh_bits), (OnReject::Alert, 2048));
-        assert_eq!(profile.certificate, Certificate::default());
-    }
-
-    #[test]
-    fn the_page_example_is_read() {
-        let page = include_str!("broker.rs");
-        let example: Vec<&str> = page
-            .lines()
-            .skip_while(|line| *line != "//! ```toml")
-            .skip(1)
-            .take_while(|line| *line != "//! ```")
-            .map(|line| line.trim_start_matches("//!"))
-            .collect();
-        let profile = BrokerProfile::parse("x", &example.join("\n"), "page").unwrap();
-        assert_eq!(profile.groups_for(CipherSuite(0xc028)), [NamedGroup(24)]);
-        assert_eq!(profile.certificate.key, KeyKind::Rsa4096);
-        assert_eq!(profile.certificate.name, "broker.test");
-    }
-
-    #[test]
-    fn every_profile_in_the_folder_is_read() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/brokers");
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let profile = BrokerProfile::parse(&name, &text, &path.to_string_lossy());
-            profile.unwrap_or_else(|error| panic!("{error}"));
-            names.push(name);
-        }
-        assert!(names.iter().any(|name| name == "hivemq-cloud-2021"), "{names:?}");
-    }
-
-    #[test]
-    fn hivemq_prefers_0x003d_among_the_suites_of_the_rsa_client() {
-        let text = include_str!("../brokers/hivemq-cloud-2021.toml");
-        let hivemq = BrokerProfile::parse("hivemq-cloud-2021", text, "x").unwrap();
-        assert_eq!(hivemq.cipher_suites.len(), 12);
-        let offered = [0x003d, 0x0035, 0x003c, 0x002f].map(CipherSuite);
-        let chosen = hivemq.cipher_suites.iter().find(|suite| offered.contains(suite));
-        assert_eq!(chosen, Some(&CipherSuite(0x003d)));
-    }
-
-    #[test]
-    fn mistakes_are_named_where_they_stand() {
-        for (more, line, says) in [
-            ("fornt = 'rustls'", 4, "did you mean `front`?"),
-            ("[certificate]\nkey = 'rsa-2049'", 5, "did you mean `rsa-2048`?"),
-            ("min_version = 'TLS1.4'", 4, "did you mean `TLS1.3`?"),
-            ("max_version = 'TLS1.1'", 0, "min_version is above"),
-            ("groups = ['secp256r2']", 4, "did you mean \"secp256r1\"?"),
-            ("record_size = 16", 4, "record_size must be between"),
-            ("max_version = 'TLS1.3'", 3, "TLS1.3 is served, but no suite"),
-            ("[suite_groups]\nTLS_RSA_WITH_AES_256_CBC_SHA256 = 'x25519'", 4, "is no ECDHE suite"),
-            ("front = 'rustls'\nmin_version = 'TLS1.0'", 5, "rustls has no version below"),
-        ] {
-            let error = profile(more).expect_err(more);
-            assert_eq!(error.line, line, "{error}");
-            assert!(error.to_string().contains(says), "{error}");
-        }
-    }
-}
+mod tests;

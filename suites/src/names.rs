@@ -100,6 +100,35 @@ pub fn alert_name(alert: AlertDescription) -> Option<&'static str> {
     ALERTS.iter().find(|(value, _)| *value == alert.0).map(|(_, name)| *name)
 }
 
+/// The alert with this name in the IANA registry.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest real name.
+pub fn alert(text: &str) -> Result<AlertDescription, UnknownName> {
+    ALERTS
+        .iter()
+        .find(|(_, name)| *name == text)
+        .map(|(value, _)| AlertDescription(*value))
+        .ok_or_else(|| unknown("alert", text, ALERTS.iter().map(|(_, name)| *name)))
+}
+
+/// The signature scheme with this IANA name, or with this value as `0x` and four hexadecimal
+/// digits, RFC 8446 4.2.3. TLS 1.2 reads the two bytes as hash and signature, RFC 5246 7.4.1.4.1.
+///
+/// # Errors
+/// [`UnknownName`] with the nearest real name.
+pub fn signature_scheme(text: &str) -> Result<u16, UnknownName> {
+    hex(text)
+        .or_else(|| SCHEMES.iter().find(|(_, name)| *name == text).map(|(value, _)| *value))
+        .ok_or_else(|| unknown("signature scheme", text, SCHEMES.iter().map(|(_, name)| *name)))
+}
+
+/// The signature scheme's IANA name.
+#[must_use]
+pub fn signature_scheme_name(scheme: u16) -> Option<&'static str> {
+    SCHEMES.iter().find(|(value, _)| *value == scheme).map(|(_, name)| *name)
+}
+
 fn hex(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
@@ -141,6 +170,27 @@ const GROUPS: [(u16, &str); 27] = [
     (4587, "SecP256r1MLKEM768"),
     (4588, "X25519MLKEM768"),
     (4589, "SecP384r1MLKEM1024"),
+];
+
+/// IANA "TLS SignatureScheme"; those with SHA-224 and MD5 only TLS 1.2 has, without a name of the
+/// registry's.
+const SCHEMES: [(u16, &str); 16] = [
+    (0x0201, "rsa_pkcs1_sha1"),
+    (0x0203, "ecdsa_sha1"),
+    (0x0401, "rsa_pkcs1_sha256"),
+    (0x0501, "rsa_pkcs1_sha384"),
+    (0x0601, "rsa_pkcs1_sha512"),
+    (0x0403, "ecdsa_secp256r1_sha256"),
+    (0x0503, "ecdsa_secp384r1_sha384"),
+    (0x0603, "ecdsa_secp521r1_sha512"),
+    (0x0804, "rsa_pss_rsae_sha256"),
+    (0x0805, "rsa_pss_rsae_sha384"),
+    (0x0806, "rsa_pss_rsae_sha512"),
+    (0x0807, "ed25519"),
+    (0x0808, "ed448"),
+    (0x0809, "rsa_pss_pss_sha256"),
+    (0x080a, "rsa_pss_pss_sha384"),
+    (0x080b, "rsa_pss_pss_sha512"),
 ];
 
 /// IANA "TLS Alerts".

@@ -1,6 +1,6 @@
 //! The OpenSSL front: TLS 1.0 to 1.3, all the old suites.
 
-use super::{FrontError, Reading, Session, own_groups, show, suites_with};
+use super::{FrontError, Reading, Session, own_groups, records, show, suites_with};
 use crate::pki::Identity;
 use crate::record::TlsView;
 use openssl::bn::BigNum;
@@ -18,14 +18,16 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, OnceLock};
-use suites::broker::{BrokerProfile, ClientAuth, is_tls13};
-use suites::names::{cipher_suite_name, group_name};
+use suites::broker::{BrokerProfile, ClientAuth, FragmentLength, is_tls13};
+use suites::names::{cipher_suite_name, group_name, signature_scheme_name};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// SSL_OP_NO_EXTENDED_MASTER_SECRET; the `openssl` crate has no name for it.
 const NO_EXTENDED_MASTER_SECRET: u64 = 1 << 0;
 /// SSL_OP_NO_ENCRYPT_THEN_MAC; the `openssl` crate has no name for it.
 const NO_ENCRYPT_THEN_MAC: u64 = 1 << 19;
+/// SSL_OP_ALLOW_CLIENT_RENEGOTIATION; the `openssl` crate has no name for it.
+const ALLOW_CLIENT_RENEGOTIATION: u64 = 1 << 8;
 /// The protocol's own limit, RFC 5246 6.2.1.
 const MAX_RECORD: usize = 16_384;
 
@@ -34,7 +36,7 @@ type KeyLog = Arc<Mutex<Vec<String>>>;
 /// A profile as OpenSSL contexts, one for each group that a suite has of its own.
 pub(crate) struct OpensslServer {
     contexts: HashMap<Option<NamedGroup>, SslContext>,
-    record_size: usize,
+    cut: Cut,
 }
 
 impl OpensslServer {
@@ -46,7 +48,12 @@ impl OpensslServer {
         for group in own_groups(profile) {
             contexts.insert(group, context(profile, identity, group)?);
         }
-        Ok(Self { contexts, record_size: usize::from(profile.record_size) })
+        let cut = match (profile.record_size, profile.max_fragment_length) {
+            (_, FragmentLength::Ignored) => Cut::Whole,
+            (16_384, _) => Cut::AsTheyCome,
+            (size, _) => Cut::At(usize::from(size)),
+        };
+        Ok(Self { contexts, cut })
     }
 
     pub(super) fn session(&self, group: Option<NamedGroup>) -> Result<OpensslSession, FrontError> {
@@ -59,7 +66,7 @@ impl OpensslServer {
         Ok(OpensslSession {
             stream,
             handshaking: true,
-            record_size: self.record_size,
+            cut: self.cut,
             clear: true,
             exchange: (None, None),
             key_log,
@@ -81,6 +88,9 @@ fn context(
     builder.set_min_proto_version(Some(openssl_version(profile.min_version)?))?;
     builder.set_max_proto_version(Some(openssl_version(profile.max_version)?))?;
     set_suites(&mut builder, suites_with(profile, group))?;
+    if let Some(schemes) = &profile.signature_algorithms {
+        builder.set_sigalgs_list(&schemes_list(schemes)?)?;
+    }
     let groups = group.map_or_else(|| profile.groups.clone(), |own| vec![own]);
     builder.set_groups_list(&groups_list(&groups)?)?;
     builder.set_tmp_dh(dh(profile.dh_bits)?.as_ref())?;
@@ -122,6 +132,19 @@ pub(crate) fn groups_list(groups: &[NamedGroup]) -> Result<String, FrontError> {
     Ok(groups.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
 }
 
+fn schemes_list(schemes: &[u16]) -> Result<String, FrontError> {
+    let name = |scheme: &u16| {
+        let unknown = || unsupported(format!("signature scheme {scheme:#06x}"));
+        // OpenSSL has had these two longer than TLS 1.3 has had names for them.
+        match signature_scheme_name(*scheme) {
+            Some("rsa_pkcs1_sha1") => Ok("RSA+SHA1"),
+            Some("ecdsa_sha1") => Ok("ECDSA+SHA1"),
+            name => name.ok_or_else(unknown),
+        }
+    };
+    Ok(schemes.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
+}
+
 fn dh(bits: u16) -> Result<Dh<Params>, FrontError> {
     let prime = match bits {
         3072 => BigNum::get_rfc3526_prime_3072()?,
@@ -138,7 +161,9 @@ fn set_options(builder: &mut SslContextBuilder, profile: &BrokerProfile) -> Resu
     let raw = |bits| SslOptions::from_bits_retain(bits);
     options.set(raw(NO_ENCRYPT_THEN_MAC), !profile.encrypt_then_mac);
     options.set(raw(NO_EXTENDED_MASTER_SECRET), !profile.extended_master_secret);
+    options.set(raw(ALLOW_CLIENT_RENEGOTIATION), profile.renegotiation);
     builder.set_options(options);
+    set_psk(builder, profile);
     builder.set_num_tickets(if profile.tickets { 2 } else { 0 })?;
     builder.set_session_cache_mode(if profile.session_cache {
         SslSessionCacheMode::SERVER
@@ -149,6 +174,18 @@ fn set_options(builder: &mut SslContextBuilder, profile: &BrokerProfile) -> Resu
     Ok(())
 }
 
+fn set_psk(builder: &mut SslContextBuilder, profile: &BrokerProfile) {
+    let Some(psk) = &profile.psk else { return };
+    let (identity, key) = (psk.identity.clone(), psk.key_bytes().unwrap_or_default());
+    builder.set_psk_server_callback(move |_, offered, into| {
+        // No key at all is how OpenSSL is told that nobody has this name.
+        let known = offered == Some(identity.as_bytes());
+        let Some(into) = into.get_mut(..key.len()).filter(|_| known) else { return Ok(0) };
+        into.copy_from_slice(&key);
+        Ok(key.len())
+    });
+}
+
 fn set_identity(
     builder: &mut SslContextBuilder,
     profile: &BrokerProfile,
@@ -157,6 +194,9 @@ fn set_identity(
     builder.set_certificate(&identity.certificate)?;
     builder.set_private_key(&identity.key)?;
     builder.check_private_key()?;
+    for above in &identity.intermediates {
+        builder.add_extra_chain_cert(above.clone())?;
+    }
     let mode = match profile.client_auth {
         ClientAuth::None => return Ok(()),
         ClientAuth::Wanted => SslVerifyMode::PEER,
@@ -195,13 +235,29 @@ fn key_log_index() -> Result<Index<Ssl, KeyLog>, ErrorStack> {
 pub(crate) struct OpensslSession {
     stream: SslStream<Memory>,
     handshaking: bool,
-    record_size: usize,
+    cut: Cut,
     /// No ChangeCipherSpec has been sent yet.
     clear: bool,
     /// Group or DHE size, noted while the handshake waits for the client: OpenSSL forgets its key
     /// when it has the client's. There is none in a static RSA exchange.
     exchange: (Option<NamedGroup>, Option<u32>),
     key_log: KeyLog,
+}
+
+/// How records are cut that OpenSSL has written in the clear.
+///
+/// The `openssl` crate does not offer SSL_CTX_set_max_send_fragment, and this crate has no unsafe
+/// code to call it; and OpenSSL itself cannot be told to forget max_fragment_length. Up to
+/// ChangeCipherSpec the bytes say the same when they are cut elsewhere; what is encrypted after it
+/// is cut by [`Session::write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Not at all.
+    AsTheyCome,
+    /// No body is longer than this.
+    At(usize),
+    /// Each handshake message gets a record of its own, whatever the client asked for.
+    Whole,
 }
 
 /// The two directions as OpenSSL sees them.
@@ -266,7 +322,8 @@ impl Session for OpensslSession {
 
     fn write(&mut self, plaintext: &[u8]) -> Result<(), String> {
         // One call makes one record as long as the record may be.
-        for part in plaintext.chunks(self.record_size) {
+        let longest = if let Cut::At(size) = self.cut { size } else { MAX_RECORD };
+        for part in plaintext.chunks(longest) {
             let mut rest = part;
             while !rest.is_empty() {
                 let count = self.stream.ssl_write(rest).map_err(|error| words(&error))?;
@@ -282,10 +339,12 @@ impl Session for OpensslSession {
 
     fn take_output(&mut self) -> Vec<u8> {
         let output = std::mem::take(&mut self.stream.get_mut().outgoing);
-        if self.record_size == MAX_RECORD || !self.clear {
-            return output;
+        match self.cut {
+            Cut::AsTheyCome => output,
+            _ if !self.clear => output,
+            Cut::At(size) => records::split(&output, size, &mut self.clear),
+            Cut::Whole => records::join(&output, &mut self.clear),
         }
-        split_records(&output, self.record_size, &mut self.clear)
     }
 
     fn view(&self) -> Option<TlsView> {
@@ -331,56 +390,4 @@ fn words(error: &ssl::Error) -> String {
     let mut reasons: Vec<&str> = stack.iter().filter_map(|error| error.reason()).collect();
     reasons.dedup();
     if reasons.is_empty() { error.to_string() } else { reasons.join("; ") }
-}
-
-/// Splits handshake records in the clear so that no body is longer than `size`, RFC 5246 6.2.1.
-///
-/// The `openssl` crate does not offer SSL_CTX_set_max_send_fragment, and this crate has no unsafe
-/// code to call it. Up to ChangeCipherSpec the bytes say the same when they are cut elsewhere; what
-/// is encrypted after it is cut by [`Session::write`].
-fn split_records(output: &[u8], size: usize, clear: &mut bool) -> Vec<u8> {
-    let mut split = Vec::with_capacity(output.len() + output.len() / size * 5);
-    let mut rest = output;
-    while let [kind, v0, v1, l0, l1, tail @ ..] = rest {
-        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
-        let Some((body, next)) = tail.split_at_checked(length) else { break };
-        *clear &= *kind != 20;
-        if *clear && *kind == 22 {
-            for part in body.chunks(size) {
-                let length = u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes();
-                split.extend_from_slice(&[*kind, *v0, *v1]);
-                split.extend_from_slice(&length);
-                split.extend_from_slice(part);
-            }
-        } else {
-            split.extend_from_slice(rest.get(..5 + length).unwrap_or_default());
-        }
-        rest = next;
-    }
-    split.extend_from_slice(rest);
-    split
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_in_the_clear_are_split_and_others_left() {
-        let mut output = vec![22, 3, 3, 0, 5, 1, 2, 3, 4, 5];
-        output.extend([21, 3, 3, 0, 2, 2, 40]);
-        output.extend([20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 4, 9, 9, 9, 9]);
-        let mut clear = true;
-        let split = split_records(&output, 2, &mut clear);
-        let expected = [
-            &[22, 3, 3, 0, 2, 1, 2][..],
-            &[22, 3, 3, 0, 2, 3, 4],
-            &[22, 3, 3, 0, 1, 5],
-            &[21, 3, 3, 0, 2, 2, 40],
-            &[20, 3, 3, 0, 1, 1],
-            &[22, 3, 3, 0, 4, 9, 9, 9, 9],
-        ];
-        assert_eq!(split, expected.concat());
-        assert!(!clear);
-    }
 }

@@ -28,8 +28,14 @@ pub(crate) struct RustlsServer {
 
 impl RustlsServer {
     pub(super) fn new(profile: &BrokerProfile, identity: &Identity) -> Result<Self, FrontError> {
-        if !profile.extended_master_secret {
-            return Err(unsupported("extended_master_secret = false"));
+        let lacks = [
+            (!profile.extended_master_secret, "extended_master_secret = false"),
+            (profile.renegotiation, "renegotiation"),
+            (profile.psk.is_some(), "a psk"),
+            (profile.signature_algorithms.is_some(), "signature_algorithms of choice"),
+        ];
+        if let Some((_, what)) = lacks.iter().find(|(wanted, _)| *wanted) {
+            return Err(unsupported(*what));
         }
         let mut configs = HashMap::new();
         for group in own_groups(profile) {
@@ -87,7 +93,9 @@ fn config(
             builder.with_client_cert_verifier(verifier.build().map_err(|error| refused(&error))?)
         }
     };
-    let chain = vec![CertificateDer::from(identity.certificate.to_der()?)];
+    let chain = std::iter::once(&identity.certificate).chain(&identity.intermediates);
+    let chain = chain.map(|one| Ok(CertificateDer::from(one.to_der()?)));
+    let chain = chain.collect::<Result<Vec<_>, openssl::error::ErrorStack>>()?;
     let key = PrivatePkcs8KeyDer::from(identity.key.private_key_to_pkcs8()?);
     let mut config = builder
         .with_single_cert(chain, PrivateKeyDer::Pkcs8(key))

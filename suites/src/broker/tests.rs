@@ -1,0 +1,108 @@
+//! What files may say, and what they may not.
+
+use super::*;
+
+const LEAST: &str = "summary = 'a'\nsource = 'b'\n\
+                     cipher_suites = ['TLS_RSA_WITH_AES_256_CBC_SHA256']\n";
+
+fn profile(more: &str) -> Result<BrokerProfile, FileError> {
+    BrokerProfile::parse("x", &format!("{LEAST}{more}"), "suites/brokers/x.toml")
+}
+
+#[test]
+fn the_least_profile_is_a_plain_tls12_server() {
+    let profile = profile("").unwrap();
+    assert_eq!(profile.cipher_suites, [CipherSuite(0x003d)]);
+    assert!(profile.accepts(ProtocolVersion::TLS1_2));
+    assert!(!profile.accepts(ProtocolVersion::TLS1_3));
+    assert_eq!((profile.on_reject, profile.dh_bits), (OnReject::Alert, 2048));
+    assert_eq!(profile.certificate, Certificate::default());
+}
+
+#[test]
+fn the_page_example_is_read() {
+    let page = include_str!("../broker.rs");
+    let example: Vec<&str> = page
+        .lines()
+        .skip_while(|line| *line != "//! ```toml")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| line.trim_start_matches("//!"))
+        .collect();
+    let profile = BrokerProfile::parse("x", &example.join("\n"), "page").unwrap();
+    assert_eq!(profile.groups_for(CipherSuite(0xc028)), [NamedGroup(24)]);
+    assert_eq!(profile.certificate.key, KeyKind::Rsa4096);
+    assert_eq!(profile.certificate.name, "broker.test");
+}
+
+#[test]
+fn every_profile_in_the_folder_is_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/brokers");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let profile = BrokerProfile::parse(&name, &text, &path.to_string_lossy());
+        profile.unwrap_or_else(|error| panic!("{error}"));
+        names.push(name);
+    }
+    assert!(names.iter().any(|name| name == "hivemq-cloud-2021"), "{names:?}");
+}
+
+#[test]
+fn hivemq_prefers_0x003d_among_the_suites_of_the_rsa_client() {
+    let text = include_str!("../../brokers/hivemq-cloud-2021.toml");
+    let hivemq = BrokerProfile::parse("hivemq-cloud-2021", text, "x").unwrap();
+    assert_eq!(hivemq.cipher_suites.len(), 12);
+    let offered = [0x003d, 0x0035, 0x003c, 0x002f].map(CipherSuite);
+    let chosen = hivemq.cipher_suites.iter().find(|suite| offered.contains(suite));
+    assert_eq!(chosen, Some(&CipherSuite(0x003d)));
+}
+
+#[test]
+fn mistakes_are_named_where_they_stand() {
+    for (more, line, says) in [
+        ("fornt = 'rustls'", 4, "did you mean `front`?"),
+        ("[certificate]\nkey = 'rsa-2049'", 5, "did you mean `rsa-2048`?"),
+        ("min_version = 'TLS1.4'", 4, "did you mean `TLS1.3`?"),
+        ("max_version = 'TLS1.1'", 0, "min_version is above"),
+        ("groups = ['secp256r2']", 4, "did you mean \"secp256r1\"?"),
+        ("record_size = 16", 4, "record_size must be between"),
+        ("max_version = 'TLS1.3'", 3, "TLS1.3 is served, but no suite"),
+        ("[suite_groups]\nTLS_RSA_WITH_AES_256_CBC_SHA256 = 'x25519'", 4, "is no ECDHE suite"),
+        ("front = 'rustls'\nmin_version = 'TLS1.0'", 5, "rustls has no version below"),
+        (
+            "signature_algorithms = ['rsa_pss_rsae_sha265']",
+            4,
+            "did you mean \"rsa_pss_rsae_sha256\"?",
+        ),
+        ("[psk]\nidentity = 'a'\nkey = 'abc'", 6, "two digits for each byte"),
+        ("[certificate]\npss = true\nissuer_key = 'ecdsa-p256'", 5, "issuer_key of kind rsa"),
+        ("[certificate]\nmessage_bytes = 100", 5, "message_bytes must be at least"),
+        ("[certificate]\nvalidity = 'expird'", 5, "did you mean `expired`?"),
+        ("[misbehave]\nat = 'acept'\ndoes = 'close'", 5, "did you mean `accept`?"),
+        ("[misbehave]\nat = 'accept'\ndoes = 'stal'", 6, "did you mean `stall`?"),
+        ("[misbehave]\nat = 'accept'\ndoes = 'bad-mac'", 6, "a record has a MAC from"),
+        ("[misbehave]\nat = 'accept'\ndoes = 'close'\ncode = 3", 7, "code does not go with"),
+        ("[misbehave]\nat = 'connect'\ndoes = 'connack'\ncode = 0", 6, "a code from 1 to 5"),
+        ("[misbehave]\nat = 'accept'\ndoes = 'alert'\nalert = 'no_alert'", 7, "there is no alert"),
+    ] {
+        let error = profile(more).expect_err(more);
+        assert_eq!(error.line, line, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_fault_is_read_with_what_belongs_to_it() {
+    let fault = |text: &str| profile(&format!("[misbehave]\n{text}")).unwrap().misbehave.unwrap();
+    let close = fault("at = 'certificate'\ndoes = 'close'");
+    assert_eq!(close, Misbehaviour { at: Stage::Certificate, does: Fault::Close });
+    let warning = fault(
+        "at = 'client-hello'\ndoes = 'alert'\nalert = 'unrecognized_name'\nlevel = 'warning'",
+    );
+    let description = wire::tls::AlertDescription(112);
+    assert_eq!(warning.does, Fault::Alert { level: 1, description });
+    assert_eq!(fault("at = 'accept'\ndoes = 'stall'\npause_ms = 5").does, Fault::Stall { ms: 5 });
+}
