@@ -3,14 +3,15 @@
 use crate::connection::{LINGER, Service, serve};
 use crate::front::{FrontError, Server};
 use crate::mqtt::Router;
-use crate::pki::{ClientIdentity, Pki, PkiError};
+use crate::pki::{ClientIdentity, Identity, Pki, PkiError};
+use crate::product::{self, Places, Product, ProductError, Running, relay};
 use crate::record::Connection;
 use crate::tap::Tap;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -23,6 +24,7 @@ pub struct Brokers {
     pki: Arc<Pki>,
     router: Router,
     limits: Limits,
+    places: Places,
 }
 
 /// How long a broker waits for what.
@@ -74,6 +76,9 @@ pub enum BrokerError {
     /// The certificate cache cannot be used.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// The product behind the port is missing or does not start.
+    #[error(transparent)]
+    Product(#[from] ProductError),
 }
 
 impl Brokers {
@@ -84,7 +89,16 @@ impl Brokers {
     /// [`BrokerError::Pki`] if the folder cannot be used.
     pub fn new(cache: &Path) -> Result<Self, BrokerError> {
         let pki = Arc::new(Pki::new(cache)?);
-        Ok(Self { pki, router: Router::start(), limits: Limits::default() })
+        let places = Places::below(cache);
+        Ok(Self { pki, router: Router::start(), limits: Limits::default(), places })
+    }
+
+    /// The same with the logs of products kept in `folder`, which is made when the first one
+    /// starts.
+    #[must_use]
+    pub fn with_logs(mut self, folder: &Path) -> Self {
+        self.places.logs = Some(folder.to_owned());
+        self
     }
 
     /// The same with other limits for the brokers started from now on.
@@ -134,7 +148,7 @@ impl Brokers {
     ) -> Result<Broker, BrokerError> {
         let identity = self.pki.identity(&profile.certificate)?;
         let named = |source| BrokerError::Front { name: profile.name.clone(), source };
-        let server = Server::new(profile, &identity).map_err(named)?;
+        let serves = self.serves(profile, &identity)?;
         let ca_der = identity.trusted.to_der().map_err(|error| named(error.into()))?;
         // From here on the kernel completes connections, accepted or not.
         let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
@@ -143,23 +157,55 @@ impl Brokers {
         })?;
         let address =
             listener.local_addr().map_err(|source| BrokerError::Listen { address, source })?;
-        let service = Service {
-            profile: profile.clone(),
-            server,
-            router: self.router.clone(),
-            prefix: self.router.prefix(),
-            limits: self.limits,
+        let work_folder = match &serves {
+            Serves::Front(_) => None,
+            Serves::Product(running, _) => Some(running.folder().to_owned()),
         };
         let shared = Arc::new(Shared::default());
         let accepting = {
-            let (shared, service) = (Arc::clone(&shared), Arc::new(service));
+            let (shared, service) = (Arc::clone(&shared), Arc::new(serves));
             thread::Builder::new()
                 .name(format!("broker-{}", address.port()))
                 .spawn(move || accept(&listener, &service, &shared))
                 .map_err(BrokerError::Thread)?
         };
         let host_name = profile.host_name.clone();
-        Ok(Broker { address, ca_der, host_name, shared, accepting: Some(accepting) })
+        let accepting = Some(accepting);
+        Ok(Broker { address, ca_der, host_name, work_folder, shared, accepting })
+    }
+
+    /// What stands behind the port.
+    fn serves(&self, profile: &BrokerProfile, identity: &Identity) -> Result<Serves, BrokerError> {
+        let named = |source| BrokerError::Front { name: profile.name.clone(), source };
+        if let Some(product) = Product::of(profile.front) {
+            product::check(profile).map_err(named)?;
+            let running = product::start(product, profile, identity, &self.places)?;
+            return Ok(Serves::Product(running, self.limits));
+        }
+        Ok(Serves::Front(Service {
+            profile: profile.clone(),
+            server: Server::new(profile, identity).map_err(named)?,
+            router: self.router.clone(),
+            prefix: self.router.prefix(),
+            limits: self.limits,
+        }))
+    }
+}
+
+/// What serves the connections of one port.
+enum Serves {
+    /// TLS and MQTT of our own.
+    Front(Service),
+    /// A product, behind a relay.
+    Product(Running, Limits),
+}
+
+impl Serves {
+    fn serve(&self, tap: &Arc<Tap>, peer: SocketAddr, started: Instant) -> Connection {
+        match self {
+            Self::Front(service) => serve(service, tap, peer, started),
+            Self::Product(running, limits) => relay(running, tap, peer, started, *limits),
+        }
     }
 }
 
@@ -168,6 +214,7 @@ pub struct Broker {
     address: SocketAddr,
     ca_der: Vec<u8>,
     host_name: String,
+    work_folder: Option<PathBuf>,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -177,6 +224,13 @@ impl Broker {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The folder of the product behind it, with the settings it was started with; none if the
+    /// broker is our own.
+    #[must_use]
+    pub fn work_folder(&self) -> Option<&Path> {
+        self.work_folder.as_deref()
     }
 
     /// The certificate that a client must trust, as DER.
@@ -258,7 +312,7 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, service: &Arc<Service>, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, serves: &Arc<Serves>, shared: &Arc<Shared>) {
     let mut live: Vec<(Arc<Tap>, JoinHandle<()>)> = Vec::new();
     while !shared.stopping.load(Ordering::SeqCst) {
         let accepted = listener.accept();
@@ -277,11 +331,11 @@ fn accept(listener: &TcpListener, service: &Arc<Service>, shared: &Arc<Shared>) 
             continue;
         }
         let thread = {
-            let (tap, service) = (Arc::clone(&tap), Arc::clone(service));
+            let (tap, serves) = (Arc::clone(&tap), Arc::clone(serves));
             let shared = Arc::clone(shared);
             thread::Builder::new()
                 .name(format!("client-{}", peer.port()))
-                .spawn(move || shared.finish(serve(&service, &tap, peer, started)))
+                .spawn(move || shared.finish(serves.serve(&tap, peer, started)))
         };
         if let Ok(thread) = thread {
             live.push((tap, thread));

@@ -26,6 +26,7 @@ mod keys;
 mod misbehave;
 mod mqtt;
 mod pki;
+pub mod product;
 mod record;
 pub mod reference;
 mod tap;

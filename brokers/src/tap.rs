@@ -117,6 +117,8 @@ impl Tap {
         if let Some(stream) = self.stream.lock().take() {
             // With a linger of zero, closing is a RST and not a FIN.
             let _fin_then = socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            // Wakes a read that waits on another thread and keeps the descriptor; sends nothing.
+            let _already_ended = stream.shutdown(Shutdown::Read);
         }
     }
 

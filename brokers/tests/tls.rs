@@ -6,7 +6,7 @@ mod common;
 
 use brokers::reference::{self, Offer};
 use brokers::{BrokerError, Close, Side};
-use common::{brokers, connect, custom, port, profile, taken};
+use common::{brokers, client_hello, connect, custom, port, profile, taken};
 use rstest::rstest;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -157,31 +157,6 @@ fn refused_by(broker: &str, suites: &[CipherSuite], version: ProtocolVersion) ->
         end,
         error: seen.error.unwrap(),
     }
-}
-
-/// The ClientHello that OpenSSL makes of this offer, caught on a socket of our own.
-fn client_hello(suites: &[CipherSuite], version: ProtocolVersion) -> Vec<u8> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let offer = Offer {
-        min_version: version,
-        max_version: version,
-        cipher_suites: suites.to_vec(),
-        groups: Vec::new(),
-        server_name: None,
-        ca_der: None,
-        nodelay: true,
-    };
-    let client = std::thread::spawn(move || reference::connect(address, &offer).is_err());
-    let (mut tcp, _) = listener.accept().unwrap();
-    let mut hello = vec![0; 5];
-    tcp.read_exact(&mut hello).unwrap();
-    let mut body = vec![0; usize::from(u16::from_be_bytes([hello[3], hello[4]]))];
-    tcp.read_exact(&mut body).unwrap();
-    hello.extend(body);
-    drop(tcp);
-    assert!(client.join().unwrap());
-    hello
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct BrokerProfile {
     pub summary: String,
     /// Where the facts come from, or why the profile was made up.
     pub source: String,
-    /// Which TLS library serves.
+    /// Which TLS library, or which product, serves.
     pub front: Front,
     /// Lowest version accepted; TLS 1.2 if the file does not say.
     pub min_version: ProtocolVersion,
@@ -98,7 +98,7 @@ pub struct BrokerProfile {
     pub misbehave: Option<Misbehaviour>,
 }
 
-/// Which TLS library serves.
+/// Which TLS library of ours serves, or which product.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Front {
@@ -107,6 +107,12 @@ pub enum Front {
     Openssl,
     /// rustls: TLS 1.2 with ECDHE and an AEAD cipher, and TLS 1.3.
     Rustls,
+    /// Eclipse Mosquitto, a program of its own behind a relay, on the system's OpenSSL.
+    Mosquitto,
+    /// RabbitMQ with its MQTT plugin, a program of its own behind a relay, on Erlang's own TLS.
+    Rabbitmq,
+    /// Aedes, a program of its own behind a relay, on the OpenSSL in Node.js.
+    Aedes,
 }
 
 /// Whether a client is asked for a certificate.
@@ -171,7 +177,7 @@ impl Psk {
     pub fn key_bytes(&self) -> Option<Vec<u8>> {
         let pairs = self.key.as_bytes().chunks(2);
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let whole = self.key.len() % 2 == 0 && !self.key.is_empty();
+        let whole = self.key.len().is_multiple_of(2) && !self.key.is_empty();
         whole.then(|| pairs.map(byte).collect()).flatten()
     }
 }

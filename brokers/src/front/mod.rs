@@ -88,6 +88,10 @@ impl Server {
         Ok(match profile.front {
             Front::Openssl => Self::Openssl(with_openssl::OpensslServer::new(profile, identity)?),
             Front::Rustls => Self::Rustls(with_rustls::RustlsServer::new(profile, identity)?),
+            Front::Mosquitto | Front::Rabbitmq | Front::Aedes => {
+                let what = "its own TLS in this process".to_owned();
+                return Err(FrontError::Unsupported { front: "a product", what });
+            }
         })
     }
 

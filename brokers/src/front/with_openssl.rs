@@ -125,6 +125,15 @@ pub(crate) fn set_suites(
     Ok(())
 }
 
+/// OpenSSL's names of suites, those of TLS 1.3 first and apart, for programs that take them so.
+pub(crate) fn suite_names(suites: &[CipherSuite]) -> (Vec<&'static str>, Vec<&'static str>) {
+    let named = |suite: &CipherSuite| cipher_suite_name(*suite).map(|name| (*suite, name));
+    let (new, old): (Vec<_>, Vec<_>) =
+        suites.iter().filter_map(named).partition(|(suite, _)| is_tls13(*suite));
+    let new = new.into_iter().map(|(_, name)| name).collect();
+    (new, old.into_iter().map(|(_, name)| ssl::cipher_name(name)).collect())
+}
+
 pub(crate) fn groups_list(groups: &[NamedGroup]) -> Result<String, FrontError> {
     let name = |group: &NamedGroup| {
         group_name(*group).ok_or_else(|| unsupported(format!("group {group}")))

@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 use suites::broker::BrokerProfile;
+use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// Long enough for a busy machine; nothing is measured by it.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -44,6 +45,31 @@ pub fn taken(broker: &Broker, port: u16) -> Connection {
 
 pub fn port(stream: &TcpStream) -> u16 {
     stream.local_addr().unwrap().port()
+}
+
+/// The ClientHello that OpenSSL makes of this offer, caught on a socket of our own.
+pub fn client_hello(suites: &[CipherSuite], version: ProtocolVersion) -> Vec<u8> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let offer = Offer {
+        min_version: version,
+        max_version: version,
+        cipher_suites: suites.to_vec(),
+        groups: Vec::new(),
+        server_name: None,
+        ca_der: None,
+        nodelay: true,
+    };
+    let client = std::thread::spawn(move || reference::connect(address, &offer).is_err());
+    let (mut tcp, _) = listener.accept().unwrap();
+    let mut hello = vec![0; 5];
+    tcp.read_exact(&mut hello).unwrap();
+    let mut body = vec![0; usize::from(u16::from_be_bytes([hello[3], hello[4]]))];
+    tcp.read_exact(&mut body).unwrap();
+    hello.extend(body);
+    drop(tcp);
+    assert!(client.join().unwrap());
+    hello
 }
 
 /// An MQTT 3.1.1 client over TLS.
