@@ -18,8 +18,9 @@ use crate::firmware::Image;
 use crate::plan::Job;
 use crate::session::{self, Finished};
 use crate::station::{Down, Station};
-use crate::verdict::{Cell, Clocked, conclude};
-use brokers::{Broker, Brokers};
+use crate::verdict::{Cell, Clocked, conclude, skip};
+use brokers::product::ProductError;
+use brokers::{Broker, BrokerError, Brokers};
 use queue::Queue;
 use reports::record::Recovery;
 use reports::transcript::{BrokerWord, Seen, Transcript};
@@ -144,7 +145,12 @@ impl Worker<'_> {
     fn cell(&mut self, job: &Job) -> Taken {
         let broker = match self.fronts.get(self.workshop.brokers, job) {
             Ok(broker) => broker,
-            Err(what) => return Taken::Done(Box::new(self.fault(job, what, None))),
+            Err(NoBroker::Missing(why)) => {
+                return Taken::Done(Box::new(skip(job, self.station.name(), why)));
+            }
+            Err(NoBroker::Fault(what)) => {
+                return Taken::Done(Box::new(self.fault(job, what, None)));
+            }
         };
         let workshop = self.workshop;
         let prepared =
@@ -153,7 +159,7 @@ impl Worker<'_> {
             Ok(prepared) => prepared,
             Err(error) => {
                 let what = format!("the client's certificate cannot be had: {error}");
-                return Taken::Done(self.fault(job, what, None));
+                return Taken::Done(Box::new(self.fault(job, what, None)));
             }
         };
         let mut first = None;
@@ -276,19 +282,34 @@ pub fn with_account(
 #[derive(Default)]
 struct Fronts(Mutex<BTreeMap<String, Arc<Front>>>);
 
-/// A broker, or why it does not start.
-type Front = OnceLock<Result<Arc<Broker>, String>>;
+type Front = OnceLock<Result<Arc<Broker>, NoBroker>>;
+
+/// Why there is no broker.
+#[derive(Debug, Clone)]
+enum NoBroker {
+    /// Its program is not on this machine: nothing is wrong, and nothing is run.
+    Missing(String),
+    /// It does not start.
+    Fault(String),
+}
 
 impl Fronts {
-    fn get(&self, brokers: &Brokers, job: &Job) -> Result<Arc<Broker>, String> {
+    fn get(&self, brokers: &Brokers, job: &Job) -> Result<Arc<Broker>, NoBroker> {
         let slot = {
             let mut fronts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(fronts.entry(job.broker.name.clone()).or_default())
         };
         // Outside of the lock: making a key takes a second, and other brokers need not wait.
         slot.get_or_init(|| {
-            let started = brokers.start(&job.broker).map(Arc::new);
-            started.map_err(|error| format!("broker {} does not start: {error}", job.broker.name))
+            brokers.start(&job.broker).map(Arc::new).map_err(|error| match error {
+                BrokerError::Product(missing @ ProductError::Missing { .. }) => {
+                    NoBroker::Missing(missing.to_string())
+                }
+                error => {
+                    let name = &job.broker.name;
+                    NoBroker::Fault(format!("broker {name} does not start: {error}"))
+                }
+            })
         })
         .clone()
     }

@@ -6,7 +6,7 @@ use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use suites::names;
-use suites::outcome::{End, OutcomeKind, phase_name};
+use suites::outcome::{End, Outcome, OutcomeKind, phase_name};
 use suites::predict::Predicted;
 use suites::snapshot::{Expected, Measured, Snapshot};
 use suites::stream::Stream;
@@ -102,6 +102,16 @@ pub fn conclude(
     Cell { record, transcript, suite: job.suite.clone(), seen }
 }
 
+/// A cell that cannot be run here for a reason that is nobody's fault.
+#[must_use]
+pub fn skip(job: &Job, board: BoardName, why: String) -> Cell {
+    let mut cell = conclude(job, board, Transcript::default(), None);
+    cell.record.verdict = Verdict::Skipped;
+    cell.record.outcome = Outcome::bare(OutcomeKind::Unsupported);
+    cell.record.note = Some(why);
+    cell
+}
+
 impl Cell {
     /// The compilers of the snapshot's figures and of this cell's, if they differ, so that figures
     /// were not compared.
@@ -119,7 +129,7 @@ impl Cell {
     /// Lays down what was stated of this cell before it was run. A fault of the rig says nothing
     /// about a prediction.
     pub fn set_beside(&mut self, predicted: Option<&Predicted>) {
-        if self.record.verdict == Verdict::Fault {
+        if matches!(self.record.verdict, Verdict::Fault | Verdict::Skipped) {
             return;
         }
         let Some(predicted) = predicted else { return };
@@ -137,7 +147,7 @@ impl Cell {
     }
 
     fn compare_with_snapshot(&mut self, snapshot: Option<&Snapshot>) {
-        if matches!(self.record.verdict, Verdict::Fault | Verdict::Unsupported) {
+        if matches!(self.record.verdict, Verdict::Fault | Verdict::Unsupported | Verdict::Skipped) {
             return;
         }
         let expected = snapshot.and_then(|snapshot| snapshot.0.get(&self.record.broker));

@@ -80,6 +80,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     let images = images(&builder, target(&chosen), &jobs, terminal)?;
     let (slots, _locks) = boards::slots(&chosen, args.jobs, jobs.len(), &builder, terminal)?;
     let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
+    let brokers = brokers.with_logs(&folder.join("brokers"));
     let mut out = RunFolder::open(&folder, &run).map_err(fault)?;
     link_latest(&project, &folder);
 
