@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use suites::broker::{Authority, BrokerProfile, KeyKind};
+use suites::broker::{Authority, BrokerProfile, ClientAuth, KeyKind};
 
 /// What all brokers share: the certificates on disk and the MQTT router. Clones share them too.
 #[derive(Clone)]
@@ -161,6 +161,10 @@ impl Brokers {
             Serves::Front(_) => None,
             Serves::Product(running, _) => Some(running.folder().to_owned()),
         };
+        let required = profile.client_auth == ClientAuth::Required;
+        let client = required
+            .then(|| self.client_identity(KeyKind::Rsa2048, Authority::Known))
+            .transpose()?;
         let shared = Arc::new(Shared::default());
         let accepting = {
             let (shared, service) = (Arc::clone(&shared), Arc::new(serves));
@@ -171,7 +175,7 @@ impl Brokers {
         };
         let host_name = profile.host_name.clone();
         let accepting = Some(accepting);
-        Ok(Broker { address, ca_der, host_name, work_folder, shared, accepting })
+        Ok(Broker { address, ca_der, host_name, client, work_folder, shared, accepting })
     }
 
     /// What stands behind the port.
@@ -214,6 +218,7 @@ pub struct Broker {
     address: SocketAddr,
     ca_der: Vec<u8>,
     host_name: String,
+    client: Option<ClientIdentity>,
     work_folder: Option<PathBuf>,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
@@ -224,6 +229,12 @@ impl Broker {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A certificate that it accepts, if it insists on one.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientIdentity> {
+        self.client.as_ref()
     }
 
     /// The folder of the product behind it, with the settings it was started with; none if the

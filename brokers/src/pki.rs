@@ -66,7 +66,7 @@ pub(crate) struct Identity {
 }
 
 /// A client's certificate and key, both as DER (the key as PKCS #8).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// The certificate.
     pub certificate_der: Vec<u8>,

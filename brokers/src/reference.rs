@@ -3,18 +3,19 @@
 //! OpenSSL drops without a word what it cannot serve, so that a profile with 20 suites may turn out
 //! to be one with 19. [`check`] offers each suite by itself and then all in reverse order.
 
-use crate::Broker;
 use crate::front::FrontError;
 use crate::front::with_openssl::{
-    VERSIONS, groups_list, key_exchange, openssl_version, set_suites,
+    VERSIONS, groups_list, key_exchange, load_legacy, openssl_version, set_suites,
 };
+use crate::{Broker, ClientIdentity};
 use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
 use openssl::ssl::{HandshakeError, SslContextBuilder, SslMethod, SslStream, SslVerifyMode};
 use openssl::x509::X509;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use suites::broker::{BrokerProfile, is_tls13};
+use suites::broker::{Authority, BrokerProfile, Psk, Validity, is_tls13};
 use suites::names::cipher_suite_name;
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -33,21 +34,30 @@ pub struct Offer {
     pub server_name: Option<String>,
     /// The authority to trust, as DER; nothing is verified without it.
     pub ca_der: Option<Vec<u8>>,
+    /// Certificate and key to show if asked; none are shown without it.
+    pub client: Option<ClientIdentity>,
+    /// Key for suites with PSK.
+    pub psk: Option<Psk>,
     /// TCP_NODELAY at this end. A device's stack has Nagle's algorithm on more often than not.
     pub nodelay: bool,
 }
 
 impl Offer {
-    /// All that `broker` serves by `profile`, its authority and its name.
+    /// All that `broker` serves by `profile`, its name, and whatever it asks of clients. Its
+    /// certificate is verified unless the profile makes a bad one on purpose.
     #[must_use]
     pub fn everything(broker: &Broker, profile: &BrokerProfile) -> Self {
+        let mut groups = profile.groups.clone();
+        groups.extend(profile.suite_groups.values().filter(|own| !profile.groups.contains(own)));
         Self {
             min_version: profile.min_version,
             max_version: profile.max_version,
             cipher_suites: profile.cipher_suites.clone(),
-            groups: Vec::new(),
+            groups,
             server_name: Some(broker.host_name().to_owned()),
-            ca_der: Some(broker.ca_der().to_vec()),
+            ca_der: is_sound(profile).then(|| broker.ca_der().to_vec()),
+            client: broker.client().cloned(),
+            psk: profile.psk.clone(),
             nodelay: true,
         }
     }
@@ -64,6 +74,13 @@ impl Offer {
         }
         self
     }
+}
+
+fn is_sound(profile: &BrokerProfile) -> bool {
+    let certificate = &profile.certificate;
+    certificate.validity == Validity::Now
+        && certificate.authority == Authority::Known
+        && certificate.name == profile.host_name
 }
 
 /// What came of an offer.
@@ -129,6 +146,15 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`OfferError::Handshake`] with OpenSSL's words if the two do not agree.
 pub fn connect(address: SocketAddr, offer: &Offer) -> Result<Agreed, OfferError> {
+    connect_over(TcpStream::connect_timeout(&address, LIMIT)?, offer)
+}
+
+/// The same over a connection that stands, so that its port is known whatever comes of it.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_over(tcp: TcpStream, offer: &Offer) -> Result<Agreed, OfferError> {
+    load_legacy();
     let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
     builder.set_security_level(0);
     builder.set_min_proto_version(Some(openssl_version(offer.min_version)?))?;
@@ -141,6 +167,22 @@ pub fn connect(address: SocketAddr, offer: &Offer) -> Result<Agreed, OfferError>
         builder.cert_store_mut().add_cert(X509::from_der(der)?)?;
         builder.set_verify(SslVerifyMode::PEER);
     }
+    if let Some(client) = &offer.client {
+        builder.set_certificate(X509::from_der(&client.certificate_der)?.as_ref())?;
+        builder.set_private_key(PKey::private_key_from_pkcs8(&client.key_der)?.as_ref())?;
+    }
+    if let Some(psk) = offer.psk.clone() {
+        let key = psk.key_bytes().unwrap_or_default();
+        builder.set_psk_client_callback(move |_, _, identity, secret| {
+            // The identity is a C string: its end is a zero.
+            let name = [psk.identity.as_bytes(), &[0]].concat();
+            let places = (identity.get_mut(..name.len()), secret.get_mut(..key.len()));
+            let (Some(identity), Some(secret)) = places else { return Ok(0) };
+            identity.copy_from_slice(&name);
+            secret.copy_from_slice(&key);
+            Ok(key.len())
+        });
+    }
     let mut ssl = openssl::ssl::Ssl::new(&builder.build())?;
     if let Some(name) = &offer.server_name {
         ssl.set_hostname(name)?;
@@ -148,7 +190,6 @@ pub fn connect(address: SocketAddr, offer: &Offer) -> Result<Agreed, OfferError>
             ssl.param_mut().set_host(name)?;
         }
     }
-    let tcp = TcpStream::connect_timeout(&address, LIMIT)?;
     tcp.set_nodelay(offer.nodelay)?;
     tcp.set_read_timeout(Some(LIMIT))?;
     tcp.set_write_timeout(Some(LIMIT))?;

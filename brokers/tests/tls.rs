@@ -215,7 +215,11 @@ fn a_client_certificate_is_required_where_the_profile_says_so() {
     ] {
         let profile = custom(&format!("front = '{front}'\nclient_auth = '{wanted}'\n{suites}"));
         let broker = brokers().start(&profile).unwrap();
-        let agreed = connect(&broker, &Offer::everything(&broker, &profile));
+        let mut offer = Offer::everything(&broker, &profile);
+        assert_eq!(offer.client.is_some(), !served);
+        connect(&broker, &offer).unwrap();
+        offer.client = None;
+        let agreed = connect(&broker, &offer);
         assert_eq!(agreed.is_ok(), served, "{front} {wanted}: {agreed:?}");
     }
 }

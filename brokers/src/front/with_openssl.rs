@@ -9,6 +9,7 @@ use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKeyRef, Params};
+use openssl::provider::Provider;
 use openssl::ssl::{
     self, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions,
     SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
@@ -83,6 +84,7 @@ fn context(
     identity: &Identity,
     group: Option<NamedGroup>,
 ) -> Result<SslContext, FrontError> {
+    load_legacy();
     let mut builder = SslContextBuilder::new(SslMethod::tls_server())?;
     builder.set_security_level(u32::from(profile.security_level));
     builder.set_min_proto_version(Some(openssl_version(profile.min_version)?))?;
@@ -103,6 +105,15 @@ fn context(
         }
     });
     Ok(builder.build())
+}
+
+/// Loads what OpenSSL 3 has moved out of the way, RC4 among it. Without it such suites are not even
+/// known by name.
+pub(crate) fn load_legacy() {
+    static LEGACY: OnceLock<Option<Provider>> = OnceLock::new();
+    // Built without it, all other suites are served all the same, and a profile that wants one of
+    // these is refused by name.
+    LEGACY.get_or_init(|| Provider::try_load(None, "legacy", true).ok());
 }
 
 pub(crate) fn set_suites(

@@ -58,6 +58,8 @@ pub fn client_hello(suites: &[CipherSuite], version: ProtocolVersion) -> Vec<u8>
         groups: Vec::new(),
         server_name: None,
         ca_der: None,
+        client: None,
+        psk: None,
         nodelay: true,
     };
     let client = std::thread::spawn(move || reference::connect(address, &offer).is_err());
