@@ -156,9 +156,13 @@ impl Serving<'_> {
         let mut stage = Some(Stage::ClientHello);
         loop {
             let result = session.receive(&bytes);
-            let output = session.take_output();
+            let mut output = session.take_output();
             if let Err(words) = result {
                 self.key_log = session.key_log();
+                // OpenSSL's words; rustls has none for it that stay the same.
+                if let ([21, .., code], true) = (&mut output[..], words == "no shared cipher") {
+                    *code = self.service.profile.no_suite_alert.0;
+                }
                 self.refuse(&output);
                 return Err(words);
             }

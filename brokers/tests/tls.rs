@@ -314,3 +314,15 @@ fn what_a_front_cannot_serve_is_an_error_at_start() {
     let text = error("cipher_suites = ['TLS_ECDH_RSA_WITH_AES_128_CBC_SHA']");
     assert!(text.contains("openssl cannot serve TLS_ECDH_RSA_WITH_AES_128_CBC_SHA"), "{text}");
 }
+
+#[test]
+fn the_alert_for_no_shared_suite_is_the_profiles() {
+    let profile = custom(
+        "no_suite_alert = 'insufficient_security'\n\
+         cipher_suites = ['TLS_RSA_WITH_AES_256_CBC_SHA256']",
+    );
+    let broker = brokers().start(&profile).unwrap();
+    let offer = Offer::everything(&broker, &profile).with_suites(&[CipherSuite(0x003c)]);
+    let error = connect(&broker, &offer).unwrap_err().to_string();
+    assert!(error.contains("alert number 71"), "{error}");
+}

@@ -28,11 +28,11 @@ pub use misbehave::{Fault, Misbehaviour, Stage};
 
 use crate::file::{self, FileError};
 use crate::names::{self, UnknownName, VersionName};
-use misbehave::RawMisbehaviour;
+use misbehave::{AlertName, RawMisbehaviour};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tls_parser::{TlsCipherKx, TlsCipherSuite};
-use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// A broker profile, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +74,9 @@ pub struct BrokerProfile {
     pub extended_master_secret: bool,
     /// What a client sees whose handshake is refused; an alert by default.
     pub on_reject: OnReject,
+    /// What the alert says where no suite is shared, if there is an alert; handshake_failure (40),
+    /// RFC 5246 7.2.2, if the file does not say. Erlang says insufficient_security (71).
+    pub no_suite_alert: AlertDescription,
     /// OpenSSL's security level. 0, the default, lets the rest of the profile have the only say;
     /// from 1 on OpenSSL refuses TLS 1.0 and 1.1, SHA-1 signatures and short keys by itself.
     pub security_level: u8,
@@ -216,6 +219,7 @@ struct RawBroker {
     extended_master_secret: bool,
     #[serde(default)]
     on_reject: OnReject,
+    no_suite_alert: Option<AlertName>,
     #[serde(default)]
     security_level: u8,
     #[serde(default = "default_record_size")]
@@ -292,6 +296,9 @@ impl BrokerProfile {
             encrypt_then_mac: raw.encrypt_then_mac,
             extended_master_secret: raw.extended_master_secret,
             on_reject: raw.on_reject,
+            no_suite_alert: raw
+                .no_suite_alert
+                .map_or(AlertDescription::HANDSHAKE_FAILURE, |name| name.0),
             security_level: raw.security_level,
             record_size: raw.record_size,
             sni: raw.sni,

@@ -129,7 +129,7 @@ enum RawFault {
 /// An alert by its name.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
-struct AlertName(AlertDescription);
+pub(super) struct AlertName(pub(super) AlertDescription);
 
 impl TryFrom<String> for AlertName {
     type Error = UnknownName;
