@@ -150,6 +150,10 @@ struct Recipe {
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
+    /// What its log says once it listens. A connection alone proves nothing: it may be to a program
+    /// that took the port in the meantime, or to ourselves, where the system chose that very port
+    /// for our end.
+    ready: &'static str,
     /// A program that must run first and as long, such as Erlang's name server.
     before: Option<(PathBuf, Vec<OsString>)>,
 }

@@ -53,6 +53,7 @@ pub(super) fn recipe(order: &Order<'_>) -> Result<Recipe, ProductError> {
         program,
         arguments: vec![script.into(), order.path("settings.json").into()],
         environment: Vec::new(),
+        ready: "listening on",
         before: None,
     })
 }

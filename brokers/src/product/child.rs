@@ -7,7 +7,7 @@
 use super::{Product, ProductError, Recipe, start_error};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +22,8 @@ const PROBE_PAUSE: Duration = Duration::from_millis(10);
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// How much of a log is quoted, in bytes.
 const LOG_QUOTE: usize = 2_000;
+/// How much of a log is looked at, in bytes. RabbitMQ has said 50 KB when it listens.
+const LOG_READ: u64 = 1 << 20;
 
 /// A folder of one running product, removed with it.
 pub(super) struct WorkFolder(PathBuf);
@@ -129,8 +131,11 @@ fn keep(
     stopped: &mpsc::Receiver<()>,
 ) {
     let mut processes = Vec::new();
+    // The log of an earlier try, or of an earlier broker of this name, is kept.
+    let from = fs::metadata(log).map_or(0, |log| log.len());
+    let says_so = || said_since(log, from).contains(recipe.ready);
     let started = launch(recipe, folder, log, &mut processes)
-        .and_then(|()| serves(product, &mut processes, address, log));
+        .and_then(|()| serves(product, &mut processes, address, log, says_so));
     let goes_on = started.is_ok();
     if tell.send(started).is_ok() && goes_on {
         // Ends when the sender is dropped.
@@ -182,12 +187,13 @@ fn bound_to_us(program: &Path, arguments: &[OsString]) -> Command {
     command
 }
 
-/// Waits until `address` takes connections.
+/// Waits until the product says that it listens and `address` takes connections.
 fn serves(
     product: Product,
     processes: &mut [Child],
     address: SocketAddr,
     log: &Path,
+    says_so: impl Fn() -> bool,
 ) -> Result<(), ProductError> {
     let deadline = Instant::now() + START_LIMIT;
     let not_ready = |what: String| {
@@ -200,7 +206,7 @@ fn serves(
                 return not_ready(format!("ended by itself ({status})"));
             }
         }
-        if TcpStream::connect_timeout(&address, PROBE_LIMIT).is_ok() {
+        if says_so() && TcpStream::connect_timeout(&address, PROBE_LIMIT).is_ok() {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -208,6 +214,16 @@ fn serves(
         }
         thread::park_timeout(PROBE_PAUSE);
     }
+}
+
+/// What stands in a log behind its first `from` bytes.
+pub(super) fn said_since(log: &Path, from: u64) -> String {
+    let mut said = Vec::new();
+    if let Ok(mut log) = File::open(log) {
+        let _from_the_start = log.seek(SeekFrom::Start(from));
+        let _as_far_as_it_goes = log.take(LOG_READ).read_to_end(&mut said);
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 fn tail(log: &Path) -> String {

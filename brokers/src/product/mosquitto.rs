@@ -46,6 +46,7 @@ pub(super) fn recipe(order: &Order<'_>) -> Result<Recipe, ProductError> {
         program,
         arguments: vec!["-c".into(), order.path("mosquitto.conf").into()],
         environment: vec![("OPENSSL_CONF", order.path("openssl.cnf").into())],
+        ready: " running",
         before: None,
     })
 }

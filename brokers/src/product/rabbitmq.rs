@@ -42,6 +42,7 @@ pub(super) fn recipe(order: &Order<'_>) -> Result<Recipe, ProductError> {
         program,
         arguments: Vec::new(),
         environment: environment.map(|(key, value)| (key, value.into())).to_vec(),
+        ready: "started MQTT TLS listener",
         before: Some((
             name_server,
             ["-address", "127.0.0.1", "-port", &names.to_string()].map(Into::into).to_vec(),

@@ -1,11 +1,11 @@
 //! One connection to a product, with every byte written down on the client's side.
 
 use super::Running;
+use super::child::said_since;
 use crate::broker::Limits;
 use crate::record::{Connection, MqttView, Side, TlsView};
 use crate::tap::{NoBytes, Tap};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -16,8 +16,8 @@ use wire::tls::ProtocolVersion;
 /// What a client may be silent for; MQTT's keep-alive is the product's business.
 const SILENCE: Duration = Duration::from_secs(3_600);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How much of its log a product is quoted with, in bytes.
-const LOG_QUOTE: u64 = 4_000;
+/// How many lines of its log a product is quoted with.
+const LINES_QUOTED: usize = 8;
 
 /// Carries bytes both ways until both ends have ended, and says what passed.
 pub(crate) fn relay(
@@ -139,17 +139,12 @@ const CERTIFICATE: u8 = 11;
 
 /// What the product wrote into its log since `from`, if it is about TLS.
 fn said(running: &Running, from: u64) -> String {
-    let mut text = Vec::new();
-    if let Ok(mut log) = File::open(running.log()) {
-        let _from_the_start = log.seek(SeekFrom::Start(from));
-        let _as_far_as_it_goes = log.take(LOG_QUOTE).read_to_end(&mut text);
-    }
-    let text = String::from_utf8_lossy(&text);
+    let text = said_since(running.log(), from);
     let about = |line: &&str| {
         let line = line.to_lowercase();
         ["ssl", "tls", "alert", "protocol error"].iter().any(|word| line.contains(word))
     };
-    let lines: Vec<_> = text.lines().filter(about).map(str::trim).collect();
+    let lines: Vec<_> = text.lines().filter(about).map(str::trim).take(LINES_QUOTED).collect();
     let product = running.product().name();
     if lines.is_empty() {
         return format!("the handshake with {product} was not completed; its log says nothing");
