@@ -1,4 +1,4 @@
-//! What [`suites::predict`] needs, from where it lies on disk: macro sets and recorded ClientHellos.
+//! What [`suites::predict()`] needs, from where it lies on disk: macro sets and recorded ClientHellos.
 //!
 //! ```text
 //! firmware/mbedtls/stacks/<stack>/<header> --> Build  --+
