@@ -128,7 +128,7 @@ fn a_cell_runs_through_the_debugger() {
     let (job, brokers) = (job(CELL), brokers());
     let broker = brokers.start(&job.broker).unwrap();
     // The whole log: it is longer than the ring by far.
-    let prepared = command::prepare(&job, &broker, SEED, LogLines::All);
+    let prepared = command::prepare(&job, &brokers, &broker, SEED, LogLines::All).unwrap();
     let (command, address) = (prepared.command(), broker.address());
     let name = "ameba1 (model)";
     let finished = session::run(&mut link, name, &command, address, LIMIT, &interrupt);

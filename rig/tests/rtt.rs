@@ -60,7 +60,7 @@ fn start(slot: &Slot, image: &Image) -> Dut {
 fn cell(dut: &mut Dut, slot: &Slot) -> (Finished, Outcome) {
     let (job, brokers) = (job(CELL), brokers());
     let broker = brokers.start(&job.broker).unwrap();
-    let prepared = command::prepare(&job, &broker, SEED, slot.log_lines());
+    let prepared = command::prepare(&job, &brokers, &broker, SEED, slot.log_lines()).unwrap();
     let (name, limit) = (slot.name().name, slot.limits().cell);
     let interrupt = Interrupt::default();
     let command = prepared.command();

@@ -4,6 +4,7 @@
 //! was seen is laid over the snapshot, with figures within their tolerance left as they stand, so
 //! that the text changes only where the outcome has.
 
+use reports::record::Verdict;
 use rig::bench::Bench;
 use rig::board::Kind;
 use rig::command::LogLines;
@@ -138,7 +139,9 @@ pub fn other_hellos(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
 ///
 /// # Errors
 /// A snapshot that cannot be read, or a cell that says nothing about the client: a fault of the rig
-/// or a timeout can never be an expectation.
+/// or a timeout can never be an expectation. A broker that is not installed here keeps what the
+/// snapshot says of it, and that is said on standard error.
+#[expect(clippy::print_stderr, reason = "a skipped cell must say so")]
 pub fn laid_over(
     suite: &str,
     client: &ClientName,
@@ -150,6 +153,11 @@ pub fn laid_over(
     // A broker that the suite no longer names must not live on in the snapshot.
     snapshot.0.retain(|broker, _| cells.iter().any(|cell| cell.record.broker == *broker));
     for cell in cells {
+        if cell.record.verdict == Verdict::Skipped && may_skip() {
+            let note = cell.record.note.unwrap_or_default();
+            eprintln!("skipped: {}: {note}", cell.record.cell);
+            continue;
+        }
         let outcome = cell.record.outcome.result;
         match cell.seen {
             Some(seen) if outcome != suites::OutcomeKind::TimedOut => {

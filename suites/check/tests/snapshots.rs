@@ -157,6 +157,36 @@ fn unsupported(#[case] reason: &str, #[case] client: &str) {
     }
 }
 
+#[rstest]
+#[case::as_shipped("mbedtls-2.4.0/rsa-16384+default")]
+#[case::all_compiled_in("mbedtls-2.4.0/all-16384+default")]
+fn ciphers(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+    check("ciphers", client, kind);
+}
+
+#[rstest]
+#[case::as_shipped("mbedtls-2.4.0/rsa-16384+default")]
+#[case::short_records("mbedtls-2.4.0/rsa-4096+default")]
+#[case::all_compiled_in("mbedtls-2.4.0/all-16384+default")]
+fn certificates(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+    check("certificates", client, kind);
+}
+
+#[rstest]
+#[case::as_shipped("mbedtls-2.4.0/rsa-16384+default")]
+fn misbehaviour(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+    check("misbehaviour", client, kind);
+}
+
+#[rstest]
+#[case::as_shipped("mbedtls-2.4.0/rsa-16384+default")]
+#[case::short_records("mbedtls-2.4.0/rsa-4096+default")]
+#[case::all_compiled_in("mbedtls-2.4.0/all-16384+default")]
+#[case::suiteb_compiled_in("mbedtls-2.4.0/all-16384+suiteb")]
+fn brokers(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+    check("brokers", client, kind);
+}
+
 /// A client that is added to a suite must be added above as well.
 #[test]
 fn no_client_is_forgotten() {

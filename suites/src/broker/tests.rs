@@ -102,7 +102,7 @@ fn a_fault_is_read_with_what_belongs_to_it() {
     let warning = fault(
         "at = 'client-hello'\ndoes = 'alert'\nalert = 'unrecognized_name'\nlevel = 'warning'",
     );
-    let description = wire::tls::AlertDescription(112);
+    let description = AlertDescription(112);
     assert_eq!(warning.does, Fault::Alert { level: 1, description });
     assert_eq!(fault("at = 'accept'\ndoes = 'stall'\npause_ms = 5").does, Fault::Stall { ms: 5 });
 }
