@@ -186,20 +186,20 @@ impl Brokers {
             let running = product::start(product, profile, identity, &self.places)?;
             return Ok(Serves::Product(running, self.limits));
         }
-        Ok(Serves::Front(Service {
+        Ok(Serves::Front(Box::new(Service {
             profile: profile.clone(),
             server: Server::new(profile, identity).map_err(named)?,
             router: self.router.clone(),
             prefix: self.router.prefix(),
             limits: self.limits,
-        }))
+        })))
     }
 }
 
 /// What serves the connections of one port.
 enum Serves {
     /// TLS and MQTT of our own.
-    Front(Service),
+    Front(Box<Service>),
     /// A product, behind a relay.
     Product(Running, Limits),
 }

@@ -103,6 +103,16 @@ impl Product {
         }
     }
 
+    /// Whether it can be started here; `cache` is the folder that [`Brokers`](crate::Brokers) use.
+    #[must_use]
+    pub fn is_installed(self, cache: &Path) -> bool {
+        match self {
+            Self::Mosquitto => find(self, "mosquitto").is_ok(),
+            Self::Rabbitmq => find(self, "rabbitmq-server").is_ok() && find(self, "epmd").is_ok(),
+            Self::Aedes => find(self, "node").is_ok() && aedes::is_installed(&Places::below(cache)),
+        }
+    }
+
     /// Debian's packages.
     #[must_use]
     pub fn packages(self) -> &'static [&'static str] {

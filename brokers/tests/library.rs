@@ -1,6 +1,12 @@
 //! Every profile in the library starts and does to a real client what it says, in bounded time.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod common;
 

@@ -1,6 +1,12 @@
 //! Real brokers behind the relay: they start, serve what their profile says, and are gone again.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! `--setup`: installs what the emulated board needs, saying each command first.
+//! `--setup`: installs what the emulated board and the products among the brokers need, saying each
+//! command first.
 //!
 //! On Debian and its relatives the packages come from `apt-get`; the Rust target comes from rustup
 //! where rustup can get it, else from Debian's own compiler with the core library's source.
@@ -6,6 +7,9 @@
 use crate::doctor::QEMU_PACKAGES;
 use crate::firmware;
 use anyhow::{Context, Result, bail};
+use brokers::product::{Product, prepare_aedes};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 const TARGET: &str = "thumbv7m-none-eabi";
@@ -36,11 +40,42 @@ pub fn install(mut say: impl FnMut(&str)) -> Result<()> {
         .context("the packages are installed, and still no compiler builds for the board")
 }
 
+/// Installs the products among the brokers that are not here. `cache` is the folder of the brokers'
+/// keys; aedes goes below it.
+///
+/// # Errors
+/// The command that failed, or that this system has no package manager the rig knows.
+pub fn install_products(
+    products: &BTreeSet<Product>,
+    cache: &Path,
+    mut say: impl FnMut(&str),
+) -> Result<()> {
+    for product in products.iter().filter(|product| !product.is_installed(cache)) {
+        if *product == Product::Aedes {
+            if firmware::which("npm").is_none() || firmware::which("node").is_none() {
+                apt(product.packages(), &mut say)?;
+            }
+            let folder = prepare_aedes(cache)?;
+            run(&mut say, "npm", &["ci", "--prefix", &folder.to_string_lossy()])?;
+            continue;
+        }
+        apt(product.packages(), &mut say)?;
+        // Debian starts what it installs. The rig starts its own, on ports of its own.
+        if Path::new("/run/systemd/system").is_dir() {
+            let services = product.packages().iter().copied();
+            let command: Vec<_> =
+                ["systemctl", "disable", "--now"].into_iter().chain(services).collect();
+            root(&mut say, &command)?;
+        }
+    }
+    Ok(())
+}
+
 fn missing_packages() -> Vec<&'static str> {
     let present = |package: &str| match package {
         "qemu-system-arm" => firmware::which("qemu-system-arm").is_some(),
         "gcc-arm-none-eabi" => firmware::which("arm-none-eabi-gcc").is_some(),
-        _ => std::path::Path::new("/usr/lib/arm-none-eabi/include/newlib.h").is_file(),
+        _ => Path::new("/usr/lib/arm-none-eabi/include/newlib.h").is_file(),
     };
     QEMU_PACKAGES.into_iter().filter(|package| !present(package)).collect()
 }

@@ -5,10 +5,13 @@
 
 mod common;
 
+use brokers::Brokers;
 use common::{brokers, image, images, job, run};
+use reports::record::Verdict;
 use rig::board::{Kind, Limits};
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
+use rig::plan::Job;
 use rig::run::{SEED, Workshop};
 use rig::verdict::Cell;
 use std::time::{Duration, Instant};
@@ -18,14 +21,18 @@ use suites::outcome::{Close, phase_name};
 
 const CLIENT: &str = "mbedtls-2.4.0/rsa-16384+default";
 
-fn cells(limits: Limits, jobs: Vec<rig::plan::Job>) -> Vec<Cell> {
+fn cells(limits: Limits, jobs: Vec<Job>) -> Vec<Cell> {
+    cells_with(&brokers(), limits, jobs)
+}
+
+fn cells_with(brokers: &Brokers, limits: Limits, jobs: Vec<Job>) -> Vec<Cell> {
     let images = images([image(Kind::Native, "mbedtls-2.4.0/rsa-16384")]);
-    let (brokers, interrupt) = (brokers(), Interrupt::default());
+    let interrupt = Interrupt::default();
     let workshop = Workshop {
         limits,
         log_lines: LogLines::All,
         images: &images,
-        brokers: &brokers,
+        brokers,
         seed: SEED,
         interrupt: &interrupt,
     };
@@ -126,4 +133,22 @@ fn endless_silence_is_a_time_out_and_the_next_cell_is_served() {
         assert_eq!(cell.record.outcome.result, OutcomeKind::TimedOut, "{:?}", cell.record.outcome);
     }
     assert_eq!(last.record.outcome.result, OutcomeKind::Connected);
+}
+
+/// With a cache of its own, where nothing was installed, whatever else this machine has.
+#[test]
+fn a_product_that_is_not_installed_skips_its_cells_and_says_how_to_get_it() {
+    let cache = tempfile::tempdir().unwrap();
+    let brokers = Brokers::new(cache.path()).unwrap();
+    let jobs = ["aedes-1-default", "tls12-rsa-plain"]
+        .map(|broker| job(&format!("{CLIENT}/{broker}")))
+        .to_vec();
+    let cells = cells_with(&brokers, Kind::Native.limits(), jobs);
+    let skipped = &cells[0].record;
+    assert_eq!(skipped.verdict, Verdict::Skipped);
+    let note = skipped.note.as_deref().unwrap();
+    assert!(note.starts_with("aedes is not installed: `"), "{note}");
+    assert!(note.contains("--setup") || note.contains("apt-get install"), "{note}");
+    assert!(cells[0].seen.is_none() && skipped.diagnosis.is_none());
+    assert_eq!(cells[1].record.outcome.result, OutcomeKind::Connected);
 }

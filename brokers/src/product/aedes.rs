@@ -1,7 +1,7 @@
 //! Aedes' settings: those of Node.js, `tls.createSecureContext`, handed over as one JSON file to a
 //! broker of a few lines (`products/aedes/broker.js`). Its versions are pinned by the lock file.
 
-use super::{Order, Product, ProductError, Recipe, find, missing};
+use super::{Order, Places, Product, ProductError, Recipe, find, missing};
 use crate::front::with_openssl::{groups_list, suite_names};
 use suites::broker::ClientAuth;
 
@@ -14,10 +14,14 @@ pub(super) const FILES: [(&str, &str); 3] = [
     ("broker.js", include_str!("../../products/aedes/broker.js")),
 ];
 
+pub(super) fn is_installed(places: &Places) -> bool {
+    places.installed.join(FOLDER).join("node_modules/aedes").is_dir()
+}
+
 pub(super) fn recipe(order: &Order<'_>) -> Result<Recipe, ProductError> {
     let program = find(Product::Aedes, "node")?;
     let folder = order.places.installed.join(FOLDER);
-    if !folder.join("node_modules/aedes").is_dir() {
+    if !is_installed(order.places) {
         return Err(match missing(Product::Aedes) {
             ProductError::Missing { product, .. } => {
                 ProductError::Missing { product, install: "cargo rig run --setup".to_owned() }

@@ -4,7 +4,7 @@ use super::Running;
 use super::child::said_since;
 use crate::broker::Limits;
 use crate::record::{Connection, MqttView, Side, TlsView};
-use crate::tap::{NoBytes, Tap};
+use crate::tap::Tap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
@@ -73,14 +73,9 @@ fn carry(running: &Running, tap: &Arc<Tap>, limits: Limits) -> Result<(), String
             .map_err(lost)?
     };
     let mut buffer = [0; 4096];
-    loop {
-        match tap.read(&mut buffer, Instant::now() + SILENCE) {
-            // A product that is gone is noticed by the other direction.
-            Ok(count) => {
-                let _gone = (&*upstream).write_all(buffer.get(..count).unwrap_or_default());
-            }
-            Err(NoBytes::End | NoBytes::Late) => break,
-        }
+    while let Ok(count) = tap.read(&mut buffer, Instant::now() + SILENCE) {
+        // A product that is gone is noticed by the other direction.
+        let _gone = (&*upstream).write_all(buffer.get(..count).unwrap_or_default());
     }
     let _already_ended = upstream.shutdown(Shutdown::Write);
     // A product that has nothing more to say closes now; one that does not is cut off.

@@ -18,6 +18,7 @@ use crate::verdict::Cell;
 use anyhow::{Context, Result};
 use boards::Chosen;
 use brokers::Brokers;
+use brokers::product::Product;
 use reports::record::{self, BoardName, CellRecord, Run, RunFolder, SCHEMA, Verdict};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -46,6 +47,9 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     let mut chosen = boards::choose(&args.board, &bench)?;
     if args.setup {
         setup::install(|line| terminal.say(line)).map_err(fault)?;
+        let products = jobs.iter().filter_map(|job| Product::of(job.broker.front)).collect();
+        setup::install_products(&products, &project.cache().join("pki"), |line| terminal.say(line))
+            .map_err(fault)?;
         chosen = boards::choose(&args.board, &bench)?;
     }
     let kind = chosen.kind;
