@@ -4,8 +4,9 @@
 //! to be one with 19. [`check`] offers each suite by itself and then all in reverse order.
 
 use crate::front::FrontError;
+use crate::front::names::groups_list;
 use crate::front::with_openssl::{
-    VERSIONS, groups_list, key_exchange, load_legacy, openssl_version, set_suites,
+    VERSIONS, key_exchange, load_legacy, openssl_version, set_suites,
 };
 use crate::{Broker, ClientIdentity};
 use openssl::error::ErrorStack;

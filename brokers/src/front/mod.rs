@@ -5,6 +5,7 @@
 //! that either library can be told beforehand: there is one setting for each such group, and
 //! [`choose_group`] says which of them the connection gets.
 
+pub(crate) mod names;
 mod records;
 pub(crate) mod with_openssl;
 mod with_rustls;

@@ -1,5 +1,6 @@
 //! The OpenSSL front: TLS 1.0 to 1.3, all the old suites.
 
+use super::names::{groups_list, schemes_list};
 use super::{FrontError, Reading, Session, own_groups, records, show, suites_with};
 use crate::pki::Identity;
 use crate::record::TlsView;
@@ -20,7 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, OnceLock};
 use suites::broker::{BrokerProfile, ClientAuth, FragmentLength, is_tls13};
-use suites::names::{cipher_suite_name, group_name, signature_scheme_name};
+use suites::names::cipher_suite_name;
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// SSL_OP_NO_EXTENDED_MASTER_SECRET; the `openssl` crate has no name for it.
@@ -75,7 +76,7 @@ impl OpensslServer {
     }
 }
 
-fn unsupported(what: impl Into<String>) -> FrontError {
+pub(super) fn unsupported(what: impl Into<String>) -> FrontError {
     FrontError::Unsupported { front: "openssl", what: what.into() }
 }
 
@@ -134,35 +135,6 @@ pub(crate) fn set_suites(
         builder.set_cipher_list(&old.join(":"))?;
     }
     Ok(())
-}
-
-/// OpenSSL's names of suites, those of TLS 1.3 first and apart, for programs that take them so.
-pub(crate) fn suite_names(suites: &[CipherSuite]) -> (Vec<&'static str>, Vec<&'static str>) {
-    let named = |suite: &CipherSuite| cipher_suite_name(*suite).map(|name| (*suite, name));
-    let (new, old): (Vec<_>, Vec<_>) =
-        suites.iter().filter_map(named).partition(|(suite, _)| is_tls13(*suite));
-    let new = new.into_iter().map(|(_, name)| name).collect();
-    (new, old.into_iter().map(|(_, name)| ssl::cipher_name(name)).collect())
-}
-
-pub(crate) fn groups_list(groups: &[NamedGroup]) -> Result<String, FrontError> {
-    let name = |group: &NamedGroup| {
-        group_name(*group).ok_or_else(|| unsupported(format!("group {group}")))
-    };
-    Ok(groups.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
-}
-
-fn schemes_list(schemes: &[u16]) -> Result<String, FrontError> {
-    let name = |scheme: &u16| {
-        let unknown = || unsupported(format!("signature scheme {scheme:#06x}"));
-        // OpenSSL has had these two longer than TLS 1.3 has had names for them.
-        match signature_scheme_name(*scheme) {
-            Some("rsa_pkcs1_sha1") => Ok("RSA+SHA1"),
-            Some("ecdsa_sha1") => Ok("ECDSA+SHA1"),
-            name => name.ok_or_else(unknown),
-        }
-    };
-    Ok(schemes.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
 }
 
 fn dh(bits: u16) -> Result<Dh<Params>, FrontError> {

@@ -2,7 +2,7 @@
 //! broker of a few lines (`products/aedes/broker.js`). Its versions are pinned by the lock file.
 
 use super::{Order, Places, Product, ProductError, Recipe, find, missing};
-use crate::front::with_openssl::{groups_list, suite_names};
+use crate::front::names::{groups_list, suite_names};
 use suites::broker::ClientAuth;
 
 /// Where it is installed, below the rig's cache.

@@ -4,7 +4,7 @@
 //! system-wide defaults that OpenSSL reads, config(5), from a file for this process alone.
 
 use super::{Order, Product, ProductError, Recipe, find};
-use crate::front::with_openssl::{groups_list, suite_names};
+use crate::front::names::{groups_list, suite_names};
 use suites::broker::ClientAuth;
 use wire::tls::ProtocolVersion;
 

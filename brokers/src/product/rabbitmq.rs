@@ -6,7 +6,7 @@
 //! server is a child of ours: left to itself the node would start one that stays.
 
 use super::{Order, Product, ProductError, Recipe, find, free_port, start_error};
-use crate::front::with_openssl::suite_names;
+use crate::front::names::suite_names;
 use suites::broker::ClientAuth;
 use suites::names::group_name;
 use wire::tls::ProtocolVersion;
