@@ -176,7 +176,7 @@ pub struct Ameba1 {
 }
 
 impl Machine for Ameba1 {
-    const HEAP_BYTES: usize = 156 * 1024;
+    const HEAP_BYTES: usize = 140 * 1024;
 
     fn start() -> Self {
         // A reset by the debugger leaves peripherals running: nothing of an earlier program may
