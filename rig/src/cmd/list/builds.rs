@@ -41,7 +41,10 @@ pub(super) fn rows(builder: &Builder, build: bool, terminal: &mut Terminal) -> R
     let mut rows = Vec::new();
     for info in builder.builds()? {
         let (name, about) = (info.name.to_string(), info.describe());
-        let ameba1 = memory(builder, &info.name, build, terminal)?;
+        let ameba1 = match info.too_large_for_ameba1 {
+            Some(why) => Memory::CannotBuild { why },
+            None => memory(builder, &info.name, build, terminal)?,
+        };
         rows.push(Build { name, about, ameba1 });
     }
     terminal.done();
