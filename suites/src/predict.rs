@@ -6,6 +6,7 @@
 //! build: stack and macros ([`stack`]) --------+--> predict --> Predicted { outcome, trace, steps }
 //! broker profile -----------------------------+
 //!
+//!   scope        whether every key that the cell uses is known to a rule
 //!   setup        what the library refuses before it sends a byte
 //!   offer        which version and suite the broker answers with, filter by filter, or its refusal
 //!   client       what the client makes of each message of the answer, up to MQTT
@@ -17,12 +18,14 @@
 //! three are worth knowing. Such a cell is a *surprise*.
 //!
 //! A key of a client or broker profile that decides on suites is a filter: one line in
-//! `offer::FILTERS`. One that decides on a later message is a step: one line in `client::STEPS`.
+//! `offer::FILTERS`. One that decides on a later message is a step: one line in `client::STEPS`. One
+//! that no rule reads yet is listed in `scope`, and a cell that uses it has no prediction.
 
 mod certificate;
 mod client;
 mod offer;
 pub mod recorded;
+mod scope;
 mod setup;
 mod size;
 pub mod stack;
@@ -159,6 +162,18 @@ pub enum NoPrediction {
         /// Its name.
         stack: String,
     },
+    /// A profile uses a key that no rule reads.
+    #[error(
+        "nothing is predicted where a {end} uses {key}, as {name} does: no rule reads it yet, see suites/src/predict/scope.rs; the cell's snapshot still holds"
+    )]
+    UnknownKey {
+        /// `client profile` or `broker`.
+        end: &'static str,
+        /// The profile's name.
+        name: String,
+        /// The key, and its value if others are known.
+        key: &'static str,
+    },
     /// There is no hello.
     #[error(
         "the ClientHello of {client} was never recorded: run one of its cells with `cargo rig run SUITE --filter {client}/ --accept`"
@@ -177,6 +192,7 @@ pub fn predict(subject: &Subject<'_>) -> Result<Predicted, NoPrediction> {
     let name = subject.build.name.stack();
     let stack =
         Stack::named(name).ok_or_else(|| NoPrediction::UnknownStack { stack: name.to_owned() })?;
+    scope::check(subject)?;
     if let Some(refused) = setup::refused(subject, stack) {
         return Ok(refused);
     }

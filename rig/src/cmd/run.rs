@@ -298,7 +298,7 @@ fn say_end(
     let unpredicted = cells.iter().filter(|cell| cell.is_unpredicted()).count();
     if unpredicted > 0 && !args.accept {
         terminal.say(&format!(
-            "nothing was predicted for {unpredicted} of {} cells, because their clients' hellos are not recorded; `--accept` records them",
+            "nothing was predicted for {unpredicted} of {} cells: `cargo rig predict` says why; if it is a client's hello that was never recorded, `--accept` records it",
             cells.len()
         ));
     }

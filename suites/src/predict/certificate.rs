@@ -113,7 +113,12 @@ fn curve_is_offered(case: &Case<'_>) -> bool {
 fn findings(case: &Case<'_>) -> Vec<(u32, String)> {
     let certificate = &case.broker.certificate;
     let mut found = Vec::new();
-    if case.profile.host_name == ClientHostName::Wrong {
+    let named = match case.profile.host_name {
+        ClientHostName::NotSet | ClientHostName::Null => true,
+        ClientHostName::Broker => case.broker.host_name == certificate.name,
+        ClientHostName::Wrong => false,
+    };
+    if !named {
         found.push((CN_MISMATCH, "the certificate is for another host name".to_owned()));
     }
     let (hash, issuer) = (certificate.hash, certificate.issuer_key);

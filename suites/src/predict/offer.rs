@@ -44,7 +44,7 @@ pub(super) fn answer(case: &Case<'_>) -> (Result<Choice, Refusal>, Vec<Eliminati
     let answer = match chosen {
         Some(suite) => unsigned(case).map_or(Ok(Choice { version, suite }), Err),
         None => Err(Refusal {
-            alert: Some(HANDSHAKE_FAILURE),
+            alert: Some(case.broker.no_suite_alert.0),
             record: alert_version(case, version),
             why: nothing_shared(case, &trace),
         }),

@@ -6,7 +6,7 @@
 use super::Case;
 use super::certificate::{curve, rsa_bits};
 use super::offer::{Choice, group};
-use crate::broker::{Certificate, ClientAuth, Front, HashKind, KeyKind};
+use crate::broker::{Certificate, ClientAuth, FragmentLength, Front, HashKind, KeyKind};
 use tls_parser::{TlsCipherEncMode, TlsCipherKx, TlsCipherSuite};
 use wire::message::Phase;
 use wire::tls::ProtocolVersion;
@@ -76,11 +76,11 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
 }
 
 /// Longest record body that the broker sends: its own limit, or the one that the client asks for.
-/// OpenSSL keeps to max_fragment_length (RFC 6066 4), rustls knows nothing of it.
+/// A broker that keeps to max_fragment_length (RFC 6066 4) takes the smaller of the two.
 fn record_limit(case: &Case<'_>) -> usize {
-    let rustls = case.broker.front == Front::Rustls;
+    let honoured = case.broker.max_fragment_length == FragmentLength::Honoured;
     let asked = match case.hello.max_fragment_length {
-        Some(code @ 1..=4) if !rustls => 256 << code,
+        Some(code @ 1..=4) if honoured => 256 << code,
         _ => usize::from(u16::MAX),
     };
     asked.min(usize::from(case.broker.record_size)).max(1)
