@@ -16,6 +16,9 @@ const STACK: std::ops::Range<u64> = 0x1fff_0000..0x1fff_8000;
 /// The most that any build takes from the heap: 44 KB for mbedTLS, 31 KB for the line to the rig.
 const HEAP_NEEDED: u64 = 75 * 1024;
 
+/// Builds that an ameba1 has no room for; their stack's `builds.toml` says why.
+const TOO_LARGE: [&str; 2] = ["mbedtls-3.6/all-16384", "mbedtls-3.6/all-4096"];
+
 #[test]
 fn every_build_fits_an_ameba1_and_its_memory_map_is_listed() {
     // They have their compilers in common.
@@ -29,6 +32,11 @@ fn every_build_fits_an_ameba1_and_its_memory_map_is_listed() {
     assert!(rows.len() >= 3, "{seen}");
     for row in &rows {
         let (name, memory) = (&row["name"], &row["ameba1"]);
+        if TOO_LARGE.iter().any(|large| name == large) {
+            assert_eq!(memory["state"], "cannot_build", "{name}");
+            assert!(memory["why"].as_str().unwrap().contains("SRAM"), "{name}: {memory}");
+            continue;
+        }
         assert_eq!(memory["state"], "built", "{name}");
         assert!(memory["heap"].as_u64().unwrap() >= HEAP_NEEDED, "{name}");
         let areas = memory["areas"].as_array().unwrap();
@@ -75,7 +83,8 @@ fn what_is_not_built_yet_is_said_with_the_command_that_builds_it() {
     // What is missed first depends on where this machine keeps its compilers.
     let lines = bare.stdout.lines().filter(|line| line.contains("ameba1:"));
     assert!(lines.clone().count() > 0, "{bare}");
-    assert!(lines.clone().all(|line| line.contains(" is missing here: run ")), "{bare}");
+    let told = |line: &str| line.contains(" is missing here: run ") || line.contains("the SRAM");
+    assert!(lines.clone().all(told), "{bare}");
 }
 
 #[test]

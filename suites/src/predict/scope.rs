@@ -10,9 +10,8 @@ use crate::profile::{ClientCa, ClientCertificate, ClientProfile};
 
 /// The first key that is used and that no rule reads.
 pub(super) fn check(subject: &Subject<'_>) -> Result<(), NoPrediction> {
-    let unknown = |end, name: &str, key| {
-        Err(NoPrediction::UnknownKey { end, name: name.to_owned(), key })
-    };
+    let unknown =
+        |end, name: &str, key| Err(NoPrediction::UnknownKey { end, name: name.to_owned(), key });
     if let Some(key) = of_client(subject.profile) {
         return unknown("client profile", &subject.profile.name, key);
     }
