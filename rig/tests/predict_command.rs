@@ -35,6 +35,9 @@ fn for_people(#[context] context: Context, #[case] line: &str) {
 #[case::predict_unknown_broker(
     "predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker tls12-rsa"
 )]
+#[case::predict_unknown_key(
+    "predict --client mbedtls-2.4.0/rsa-16384+default --broker signatures-pss-only"
+)]
 #[case::predict_without_a_hello(THREAD)]
 fn cannot_be_said(#[context] context: Context, #[case] line: &str) {
     let checkout = Checkout::new();

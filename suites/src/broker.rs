@@ -118,6 +118,14 @@ pub enum Front {
     Aedes,
 }
 
+impl Front {
+    /// Whether OpenSSL does the work.
+    #[must_use]
+    pub fn is_openssl(self) -> bool {
+        matches!(self, Self::Openssl | Self::Mosquitto | Self::Aedes)
+    }
+}
+
 /// Whether a client is asked for a certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -10,7 +10,7 @@
 //!   setup        what the library refuses before it sends a byte
 //!   offer        which version and suite the broker answers with, filter by filter, or its refusal
 //!   client       what the client makes of each message of the answer, up to MQTT
-//!     certificate, size
+//!     certificate, size, misbehave
 //! ```
 //!
 //! The function is pure, and nothing that was observed of the cell goes into it: where it differs
@@ -23,6 +23,7 @@
 
 mod certificate;
 mod client;
+mod misbehave;
 mod offer;
 pub mod recorded;
 mod scope;
@@ -206,6 +207,9 @@ pub fn predict(subject: &Subject<'_>) -> Result<Predicted, NoPrediction> {
         stack,
         hello,
     };
+    if let Some(failure) = misbehave::before_answer(&case) {
+        return Ok(client::is_let_down(failure));
+    }
     let (answer, trace) = offer::answer(&case);
     Ok(match answer {
         Ok(choice) => client::receives(&case, choice, trace),

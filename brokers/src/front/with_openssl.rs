@@ -131,11 +131,14 @@ pub(crate) fn set_suites(
         }
     }
     builder.set_ciphersuites(&new.join(":"))?;
-    if !old.is_empty() {
-        builder.set_cipher_list(&old.join(":"))?;
-    }
+    // Without a list OpenSSL serves its own. One suite that needs a key nobody has serves nothing.
+    let old = if old.is_empty() { NO_SUITE.to_owned() } else { old.join(":") };
+    builder.set_cipher_list(&old)?;
     Ok(())
 }
+
+/// A suite that cannot be chosen without a pre-shared key.
+const NO_SUITE: &str = "PSK-AES128-CBC-SHA256";
 
 fn dh(bits: u16) -> Result<Dh<Params>, FrontError> {
     let prime = match bits {

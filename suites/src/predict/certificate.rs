@@ -2,12 +2,16 @@
 
 use super::Case;
 use super::stack::Build;
-use crate::broker::{HashKind, KeyKind};
+use crate::broker::{Authority, HashKind, KeyKind, Validity};
 use crate::profile::{ClientCa, ClientHostName};
+use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 use wire::message::{Preset, Verify};
-use wire::tls::NamedGroup;
+use wire::tls::{CipherSuite, NamedGroup};
 
 /// Flags of `mbedtls_ssl_get_verify_result`: `MBEDTLS_X509_BADCERT_*` in mbedTLS's `x509.h`.
+const EXPIRED: u32 = 0x0001;
+const NOT_TRUSTED: u32 = 0x0008;
+const FUTURE: u32 = 0x0200;
 const CN_MISMATCH: u32 = 0x0004;
 const BAD_MD: u32 = 0x4000;
 const BAD_PK: u32 = 0x8000;
@@ -21,6 +25,12 @@ pub(super) const UNKNOWN_SIGNATURE: &str = "-0x262E";
 const CA_REQUIRED: &str = "-0x7680";
 /// `MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE`.
 const BAD_CERTIFICATE: &str = "-0x7A00";
+
+/// `MBEDTLS_ERR_X509_INVALID_ALG`.
+const INVALID_ALGORITHM: &str = "-0x2300";
+
+/// `MBEDTLS_X509_MAX_INTERMEDIATE_CA`.
+pub(super) const MAX_INTERMEDIATES: u8 = 8;
 
 /// What the check leaves.
 pub(super) struct Checked {
@@ -62,12 +72,30 @@ pub(super) fn curve(key: KeyKind) -> Option<NamedGroup> {
     }
 }
 
+/// Whether a broker that chooses `suite` sends a certificate: not where a pre-shared key alone
+/// proves who it is, RFC 4279 2 and RFC 5489 2.
+pub(super) fn is_sent(suite: CipherSuite) -> bool {
+    TlsCipherSuite::from_id(suite.0)
+        .is_none_or(|suite| suite.au != TlsCipherAu::Psk || suite.kx == TlsCipherKx::Rsa)
+}
+
+/// Whether the client's CA is not the one that signed.
+fn is_unknown(case: &Case<'_>) -> bool {
+    case.profile.ca == ClientCa::Other || case.broker.certificate.authority == Authority::Unknown
+}
+
 /// What the client makes of the broker's certificate.
 pub(super) fn check(case: &Case<'_>) -> Checked {
     let passes = |why: &str| Checked { flags: None, error: None, why: why.to_owned() };
     let fails = |flags, error, why| Checked { flags, error: Some(error), why };
     let verify = case.profile.verify;
     let issuer = case.broker.certificate.issuer_key;
+    // Without RSASSA-PSS its OID (RFC 4055 3.1) still stands for a signature without parameters, and
+    // it has some: `mbedtls_x509_get_sig_alg` in `x509.c`.
+    if case.broker.certificate.pss && !case.build.macros.has("X509_RSASSA_PSS_SUPPORT") {
+        let why = "it is signed with RSASSA-PSS, and the client is built without it";
+        return fails(None, INVALID_ALGORITHM, why.to_owned());
+    }
     // `mbedtls_ssl_parse_certificate` goes on after such a certificate, and without verification
     // nothing sets another error before it returns.
     if verify == Verify::None && !can_read(case.build, issuer) {
@@ -80,6 +108,14 @@ pub(super) fn check(case: &Case<'_>) -> Checked {
     if case.profile.ca == ClientCa::None {
         let why = "verification is on, and no CA is set";
         return fails(None, CA_REQUIRED, why.to_owned());
+    }
+    // `x509_crt_verify_child` in `x509_crt.c` gives up, and raises no flag.
+    if case.broker.certificate.intermediates > MAX_INTERMEDIATES {
+        let why = format!(
+            "{} certificates stand between it and the CA, and mbedTLS follows {MAX_INTERMEDIATES}",
+            case.broker.certificate.intermediates
+        );
+        return fails(None, VERIFY_FAILED, why);
     }
     let found = findings(case);
     let flags = found.iter().fold(0, |flags, (flag, _)| flags | flag);
@@ -121,6 +157,19 @@ fn findings(case: &Case<'_>) -> Vec<(u32, String)> {
     if !named {
         found.push((CN_MISMATCH, "the certificate is for another host name".to_owned()));
     }
+    let date = match certificate.validity {
+        Validity::Now => None,
+        Validity::Expired => Some((EXPIRED, "the certificate has expired")),
+        Validity::NotYet => Some((FUTURE, "the certificate is not valid yet")),
+    };
+    // The only time that a client could go by.
+    if let Some((flag, why)) = date.filter(|_| case.build.macros.has("HAVE_TIME_DATE")) {
+        found.push((flag, why.to_owned()));
+    }
+    let unknown = is_unknown(case);
+    if unknown {
+        found.push((NOT_TRUSTED, "the client's CA did not sign it".to_owned()));
+    }
     let (hash, issuer) = (certificate.hash, certificate.issuer_key);
     if case.profile.preset == Preset::SuiteB {
         suite_b(case, &mut found);
@@ -132,6 +181,10 @@ fn findings(case: &Case<'_>) -> Vec<(u32, String)> {
         found.push((BAD_MD, why));
     }
     for (whose, key) in [("its", certificate.key), ("its CA's", issuer)] {
+        // No CA was found whose key there could be.
+        if unknown && whose != "its" {
+            continue;
+        }
         if let Some(bits) = rsa_bits(key).filter(|bits| *bits < case.stack.shortest_rsa) {
             found.push((BAD_KEY, format!("{whose} RSA key of {bits} bits is too short")));
         }

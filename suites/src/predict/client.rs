@@ -1,21 +1,24 @@
 //! What the client makes of the broker's answer, message by message, RFC 5246 7.3.
 
 use super::offer::{Choice, Refusal};
-use super::{Case, Elimination, Predicted, Step, certificate, size};
-use crate::broker::{ClientAuth, Front, OnReject};
+use super::{Case, Elimination, Predicted, Step, certificate, misbehave, size};
+use crate::broker::{ClientAuth, Front, OnReject, Stage};
 use crate::outcome::{AlertLevel, AlertSeen, Close, End, Outcome, OutcomeKind};
-use tls_parser::{TlsCipherEncMode, TlsCipherSuite};
+use tls_parser::{TlsCipherAu, TlsCipherEncMode, TlsCipherSuite};
 use wire::message::{Phase, Preset};
 use wire::tls::ProtocolVersion;
 
 /// `MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE`.
-const FATAL_ALERT: &str = "-0x7780";
+pub(super) const FATAL_ALERT: &str = "-0x7780";
 /// `MBEDTLS_ERR_SSL_CONN_EOF`.
-const CONN_EOF: &str = "-0x7280";
+pub(super) const CONN_EOF: &str = "-0x7280";
 /// `MBEDTLS_ERR_SSL_INVALID_RECORD`.
-const INVALID_RECORD: &str = "-0x7200";
+pub(super) const INVALID_RECORD: &str = "-0x7200";
 /// `MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION`.
 const BAD_VERSION: &str = "-0x6E80";
+
+/// `MBEDTLS_ERR_SSL_PRIVATE_KEY_REQUIRED`.
+const NO_KEY: &str = "-0x7600";
 
 /// encrypt_then_mac, RFC 7366 2.
 const ENCRYPT_THEN_MAC: u16 = 22;
@@ -23,17 +26,17 @@ const ENCRYPT_THEN_MAC: u16 = 22;
 const SESSION_TICKET: u16 = 35;
 
 /// How a step ends the cell.
-struct Failure {
+pub(super) struct Failure {
     /// What the library returns; none if it is content.
-    error: Option<&'static str>,
-    alert: Option<AlertSeen>,
-    close: Close,
-    why: String,
+    pub error: Option<&'static str>,
+    pub alert: Option<AlertSeen>,
+    pub close: Close,
+    pub why: String,
 }
 
 impl Failure {
     /// The client gives up by itself.
-    fn own(error: &'static str, why: String) -> Self {
+    pub(super) fn own(error: &'static str, why: String) -> Self {
         Self { error: Some(error), alert: None, close: Close::None, why }
     }
 
@@ -64,6 +67,12 @@ pub(super) fn is_refused(case: &Case<'_>, refusal: Refusal, trace: Vec<Eliminati
     fail(Outcome::bare(OutcomeKind::Failed), Phase::ServerHello, failure, trace, Vec::new())
 }
 
+/// The cell of a client whose broker does wrong before it answers.
+pub(super) fn is_let_down(failure: Failure) -> Predicted {
+    let outcome = Outcome::bare(OutcomeKind::Failed);
+    fail(outcome, Phase::ServerHello, failure, Vec::new(), Vec::new())
+}
+
 fn fail(
     mut outcome: Outcome,
     phase: Phase,
@@ -85,14 +94,16 @@ fn fail(
 type Take = fn(&Case<'_>, Choice, &mut Outcome) -> Option<Result<String, Failure>>;
 
 /// The messages that can end a cell, in the order in which they come.
-const STEPS: [(Phase, Take); 8] = [
+const STEPS: [(Phase, Take); 10] = [
     (Phase::ServerHello, server_hello),
     (Phase::ServerCertificate, server_certificate),
     (Phase::ServerKeyExchange, server_key_exchange),
     (Phase::CertificateRequest, certificate_request),
     (Phase::ServerHelloDone, server_hello_done),
+    (Phase::ClientKeyExchange, client_key_exchange),
     (Phase::NewSessionTicket, new_session_ticket),
     (Phase::ServerChangeCipherSpec, server_change_cipher_spec),
+    (Phase::ServerFinished, server_finished),
     (Phase::MqttConnect, mqtt_connect),
 ];
 
@@ -112,6 +123,8 @@ pub(super) fn receives(case: &Case<'_>, choice: Choice, trace: Vec<Elimination>)
         }
     }
     outcome.stage = Some(Phase::Over);
+    // By ticket or by session ID, and `scope` has seen to it that the broker does both.
+    outcome.resumed = case.profile.reconnect.then_some(true);
     Predicted { outcome, why: format!("both ends settle on {choice}"), trace, steps }
 }
 
@@ -142,9 +155,15 @@ fn server_hello(
 
 fn server_certificate(
     case: &Case<'_>,
-    _: Choice,
+    choice: Choice,
     outcome: &mut Outcome,
 ) -> Option<Result<String, Failure>> {
+    if !certificate::is_sent(choice.suite) {
+        return None;
+    }
+    if let Some(failure) = misbehave::at(case, Stage::Certificate) {
+        return Some(Err(failure));
+    }
     let checked = certificate::check(case);
     outcome.verify_flags = checked.flags;
     Some(match checked.error {
@@ -175,6 +194,19 @@ fn server_hello_done(_: &Case<'_>, _: Choice, _: &mut Outcome) -> Option<Result<
     None
 }
 
+/// mbedTLS offers PSK suites without a key, and finds out here (`ssl_write_client_key_exchange`).
+fn client_key_exchange(
+    case: &Case<'_>,
+    choice: Choice,
+    _: &mut Outcome,
+) -> Option<Result<String, Failure>> {
+    let psk = TlsCipherSuite::from_id(choice.suite.0).is_some_and(|s| s.au == TlsCipherAu::Psk);
+    (psk && case.profile.psk.is_none()).then(|| {
+        let why = "the suite needs a pre-shared key, and the client has none".to_owned();
+        Err(Failure::own(NO_KEY, why))
+    })
+}
+
 /// RFC 5246 7.4.6: a client without a certificate sends an empty list, and the server may then go
 /// on or not. The client finds out at the first message after its own Finished.
 fn certificate_missing(case: &Case<'_>, choice: Choice) -> Option<Failure> {
@@ -193,7 +225,7 @@ fn new_session_ticket(
     _: &mut Outcome,
 ) -> Option<Result<String, Failure>> {
     let announced = case.broker.tickets && case.hello.extensions.contains(&SESSION_TICKET);
-    announced.then(|| match certificate_missing(case, choice) {
+    announced.then(|| match after_our_finished(case, choice) {
         Some(failure) => Err(failure),
         None => Ok("the broker gives a ticket".to_owned()),
     })
@@ -204,7 +236,16 @@ fn server_change_cipher_spec(
     choice: Choice,
     _: &mut Outcome,
 ) -> Option<Result<String, Failure>> {
-    certificate_missing(case, choice).map(Err)
+    after_our_finished(case, choice).map(Err)
+}
+
+/// What the client learns at the first message after its own Finished.
+fn after_our_finished(case: &Case<'_>, choice: Choice) -> Option<Failure> {
+    certificate_missing(case, choice).or_else(|| misbehave::at(case, Stage::Finished))
+}
+
+fn server_finished(case: &Case<'_>, _: Choice, _: &mut Outcome) -> Option<Result<String, Failure>> {
+    misbehave::bad_mac(case, Stage::Finished).map(Err)
 }
 
 /// OpenSSL puts an empty record before what it sends with CBC in TLS 1.0 (`ssl/record/`, against
@@ -214,10 +255,21 @@ fn mqtt_connect(
     choice: Choice,
     outcome: &mut Outcome,
 ) -> Option<Result<String, Failure>> {
+    if let Some(failure) = misbehave::bad_mac(case, Stage::Connect) {
+        return Some(Err(failure));
+    }
+    if let Some(failure) = misbehave::at(case, Stage::Connect) {
+        // To the MQTT client the end of the stream is no error of TLS.
+        if failure.close == Close::Fin {
+            outcome.mqtt = Some("closed".to_owned());
+            return Some(Err(Failure { error: None, ..failure }));
+        }
+        return Some(Err(failure));
+    }
     let cbc = TlsCipherSuite::from_id(choice.suite.0)
         .is_some_and(|suite| suite.enc_mode == TlsCipherEncMode::Cbc);
     let empty_records =
-        cbc && case.broker.front == Front::Openssl && choice.version == ProtocolVersion::TLS1_0;
+        cbc && case.broker.front.is_openssl() && choice.version == ProtocolVersion::TLS1_0;
     let encrypt_then_mac =
         case.broker.encrypt_then_mac && case.hello.extensions.contains(&ENCRYPT_THEN_MAC);
     if case.stack.misreads_empty_records && empty_records && encrypt_then_mac {
@@ -226,6 +278,11 @@ fn mqtt_connect(
             "in TLS1.0 OpenSSL sends an empty record first, and with encrypt-then-MAC {} takes its padding for data",
             case.stack.name
         );
+        return Some(Err(Failure { error: None, ..Failure::own("", why) }));
+    }
+    if let Some(code) = misbehave::connack(case) {
+        outcome.mqtt = Some(format!("connack:{code}"));
+        let why = format!("the broker refuses the CONNECT with code {code}");
         return Some(Err(Failure { error: None, ..Failure::own("", why) }));
     }
     outcome.mqtt = Some("connack:0".to_owned());

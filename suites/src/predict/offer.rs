@@ -14,6 +14,7 @@ use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 const HANDSHAKE_FAILURE: u8 = 40;
 const PROTOCOL_VERSION: u8 = 70;
+const INSUFFICIENT_SECURITY: u8 = 71;
 const UNRECOGNIZED_NAME: u8 = 112;
 /// `ed25519` in signature_algorithms, RFC 8422 5.1.3.
 const ED25519: u16 = 0x0807;
@@ -44,12 +45,20 @@ pub(super) fn answer(case: &Case<'_>) -> (Result<Choice, Refusal>, Vec<Eliminati
     let answer = match chosen {
         Some(suite) => unsigned(case).map_or(Ok(Choice { version, suite }), Err),
         None => Err(Refusal {
-            alert: Some(case.broker.no_suite_alert.0),
+            alert: Some(no_suite_alert(case)),
             record: alert_version(case, version),
             why: nothing_shared(case, &trace),
         }),
     };
     (answer, trace)
+}
+
+/// Erlang's TLS says insufficient_security where others say what the profile holds.
+fn no_suite_alert(case: &Case<'_>) -> u8 {
+    match case.broker.front {
+        Front::Rabbitmq => INSUFFICIENT_SECURITY,
+        _ => case.broker.no_suite_alert.0,
+    }
 }
 
 /// rustls alone writes its own version into the header of an early alert.
@@ -86,7 +95,7 @@ fn before_suites(case: &Case<'_>) -> Option<Refusal> {
 fn version(case: &Case<'_>) -> Result<ProtocolVersion, Refusal> {
     let (broker, hello) = (case.broker, case.hello);
     // OpenSSL's `ssl_security_default_callback`: from level 1 on nothing below TLS 1.2.
-    let strict = broker.front == Front::Openssl && broker.security_level > 0;
+    let strict = broker.front.is_openssl() && broker.security_level > 0;
     let lowest = match strict {
         true => broker.min_version.max(ProtocolVersion::TLS1_2),
         false => broker.min_version,
@@ -227,10 +236,10 @@ fn of_version(_: &Case<'_>, version: ProtocolVersion, suite: CipherSuite) -> Opt
 }
 
 /// PSK needs a key that is agreed on, RFC 4279.
-fn can_exchange(_: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<String> {
+fn can_exchange(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<String> {
     let known = TlsCipherSuite::from_id(suite.0)?;
     let psk = known.kx == TlsCipherKx::Psk || known.au == TlsCipherAu::Psk;
-    psk.then(|| "the broker holds no pre-shared key".to_owned())
+    (psk && case.broker.psk.is_none()).then(|| "the broker holds no pre-shared key".to_owned())
 }
 
 /// RFC 5246 7.4.2: the certificate's key must be of the kind that the suite authenticates with.
@@ -263,7 +272,7 @@ fn has_group(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<
     }
     let key = curve(case.broker.certificate.key)?;
     let offered = case.hello.groups.as_ref()?;
-    (case.broker.front == Front::Openssl && !offered.contains(&key)).then(|| {
+    (case.broker.front.is_openssl() && !offered.contains(&key)).then(|| {
         format!("the certificate's key is on {}, which the client does not offer", names(&[key]))
     })
 }
@@ -273,7 +282,7 @@ fn has_group(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<
 /// 8422 4); rustls then does without ECDHE.
 pub(super) fn group(case: &Case<'_>, suite: CipherSuite) -> Option<NamedGroup> {
     let wanted = case.broker.groups_for(suite);
-    let openssl = case.broker.front == Front::Openssl;
+    let openssl = case.broker.front.is_openssl();
     let Some(offered) = &case.hello.groups else {
         return wanted.first().copied().filter(|_| openssl);
     };
@@ -331,7 +340,7 @@ fn is_strong(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<
         (_, TlsCipherKx::Rsa | TlsCipherKx::Psk) | (TlsCipherEnc::TripleDes, _) => 3,
         _ => return None,
     };
-    (case.broker.front == Front::Openssl && level >= least)
+    (case.broker.front.is_openssl() && level >= least)
         .then(|| format!("OpenSSL's security level {level} forbids it"))
 }
 

@@ -4,19 +4,22 @@
 //! has said what becomes of it: it is either listed among those that rules read, or a cell that
 //! uses it has no prediction. No statement is better than a wrong one.
 
-use super::{NoPrediction, Subject};
-use crate::broker::{Authority, BrokerProfile, Certificate, Front, Validity};
+use super::certificate::MAX_INTERMEDIATES;
+use super::{NoPrediction, Subject, misbehave};
+use crate::broker::{BrokerProfile, Certificate, ClientAuth, Front};
 use crate::profile::{ClientCa, ClientCertificate, ClientProfile};
+use wire::message::Verify;
 
-/// The first key that is used and that no rule reads.
+/// The first key that is used and that no rule reads, or not in this company.
 pub(super) fn check(subject: &Subject<'_>) -> Result<(), NoPrediction> {
+    let (profile, broker) = (subject.profile, subject.broker);
     let unknown =
         |end, name: &str, key| Err(NoPrediction::UnknownKey { end, name: name.to_owned(), key });
-    if let Some(key) = of_client(subject.profile) {
-        return unknown("client profile", &subject.profile.name, key);
+    if let Some(key) = of_client(profile, broker) {
+        return unknown("client profile", &profile.name, key);
     }
-    match of_broker(subject.broker) {
-        Some(key) => unknown("broker", &subject.broker.name, key),
+    match of_broker(broker, profile) {
+        Some(key) => unknown("broker", &broker.name, key),
         None => Ok(()),
     }
 }
@@ -26,7 +29,7 @@ fn first<const N: usize>(keys: [(bool, &'static str); N]) -> Option<&'static str
     keys.into_iter().find_map(|(used, key)| used.then_some(key))
 }
 
-fn of_client(profile: &ClientProfile) -> Option<&'static str> {
+fn of_client(profile: &ClientProfile, broker: &BrokerProfile) -> Option<&'static str> {
     let ClientProfile {
         // Says nothing of the cell.
         name: _,
@@ -45,20 +48,26 @@ fn of_client(profile: &ClientProfile) -> Option<&'static str> {
         session_tickets: _,
         // Read in part.
         ca,
-        // Not read.
         reconnect,
         certificate,
         psk,
     } = profile;
+    let asked = broker.client_auth != ClientAuth::None;
+    let by_rsa = broker.certificate.issuer_key.is_rsa();
+    let resumes = broker.tickets && broker.session_cache && broker.misbehave.is_none();
     first([
-        (*ca == ClientCa::Other, "ca = \"other\""),
-        (*reconnect, "reconnect"),
-        (*certificate != ClientCertificate::None, "certificate"),
-        (psk.is_some(), "psk"),
+        // A certificate that can perhaps not be read, and that no known CA signed.
+        (*ca == ClientCa::Other && !by_rsa, "ca = \"other\" beside an issuer_key that is not RSA"),
+        (*reconnect && !resumes, "reconnect beside a broker that does not always resume"),
+        (
+            *certificate != ClientCertificate::None && asked,
+            "certificate beside a broker that asks for it",
+        ),
+        (psk.is_some() && broker.psk.is_some(), "psk beside a broker that has one"),
     ])
 }
 
-fn of_broker(profile: &BrokerProfile) -> Option<&'static str> {
+fn of_broker(profile: &BrokerProfile, client: &ClientProfile) -> Option<&'static str> {
     let BrokerProfile {
         // Says nothing of the cell.
         name: _,
@@ -84,50 +93,51 @@ fn of_broker(profile: &BrokerProfile) -> Option<&'static str> {
         sni: _,
         host_name: _,
         max_fragment_length: _,
+        psk: _,
         // A client of ours never asks for another handshake.
         renegotiation: _,
         // Read in part.
         front,
         certificate,
+        misbehave,
         // Not read.
         signature_algorithms,
-        psk,
-        misbehave,
     } = profile;
-    let product = match front {
-        Front::Openssl | Front::Rustls => None,
-        Front::Mosquitto => Some("front = \"mosquitto\""),
-        Front::Rabbitmq => Some("front = \"rabbitmq\""),
-        Front::Aedes => Some("front = \"aedes\""),
-    };
-    product.or_else(|| of_certificate(certificate)).or_else(|| {
+    // No run has shown yet that Node.js's OpenSSL goes the way of the others.
+    let product = (*front == Front::Aedes).then_some("front = \"aedes\"");
+    product.or_else(|| of_certificate(certificate, profile, client)).or_else(|| {
         first([
             (signature_algorithms.is_some(), "signature_algorithms"),
-            (psk.is_some(), "psk"),
-            (misbehave.is_some(), "misbehave"),
+            (misbehave.is_some_and(|fault| !misbehave::is_known(fault)), "this misbehave"),
         ])
     })
 }
 
-fn of_certificate(certificate: &Certificate) -> Option<&'static str> {
+fn of_certificate(
+    certificate: &Certificate,
+    broker: &BrokerProfile,
+    client: &ClientProfile,
+) -> Option<&'static str> {
     let Certificate {
         // Read by `certificate` and `size`.
         key: _,
         issuer_key: _,
         hash: _,
         name: _,
-        // Not read.
+        validity: _,
+        authority: _,
+        message_bytes: _,
+        // Read in part.
         pss,
-        validity,
-        authority,
         intermediates,
-        message_bytes,
     } = certificate;
+    let too_many = *intermediates > MAX_INTERMEDIATES;
     first([
-        (*pss, "certificate.pss"),
-        (*validity != Validity::Now, "certificate.validity"),
-        (*authority != Authority::Known, "certificate.authority"),
-        (*intermediates > 0, "certificate.intermediates"),
-        (message_bytes.is_some(), "certificate.message_bytes"),
+        // `size` takes its signature for a PKCS #1 one.
+        (*pss && broker.record_size < 4096, "certificate.pss beside a short record_size"),
+        (
+            too_many && client.verify == Verify::Optional,
+            "certificate.intermediates beyond 8 beside verify = \"optional\"",
+        ),
     ])
 }

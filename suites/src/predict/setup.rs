@@ -32,6 +32,11 @@ fn unsupported(subject: &Subject<'_>, stack: &Stack) -> Option<String> {
     {
         return Some(format!("{} has none of the suites in the profile's list", build.name));
     }
+    let psk_exchanges = ["PSK", "DHE_PSK", "ECDHE_PSK", "RSA_PSK"];
+    let has = |name: &str| build.macros.has(&format!("KEY_EXCHANGE_{name}_ENABLED"));
+    if profile.psk.is_some() && !psk_exchanges.into_iter().any(has) {
+        return Some(format!("{} has no key exchange for a pre-shared key", build.name));
+    }
     if let MaxFragmentLength::Bytes(bytes) = profile.max_fragment_length {
         if !build.macros.has("SSL_MAX_FRAGMENT_LENGTH") {
             return Some(format!("{} is built without max_fragment_length", build.name));
@@ -50,7 +55,8 @@ fn unsupported(subject: &Subject<'_>, stack: &Stack) -> Option<String> {
 /// of interest, and it is known only if its algorithm is compiled in (`oid.c`).
 fn authority(subject: &Subject<'_>) -> Option<(Outcome, String)> {
     let issuer = subject.broker.certificate.issuer_key;
-    if subject.profile.ca == ClientCa::None || can_read(subject.build, issuer) {
+    // The other CA has an RSA key, whatever signed the broker's certificate.
+    if subject.profile.ca != ClientCa::Broker || can_read(subject.build, issuer) {
         return None;
     }
     let mut outcome = Outcome::bare(OutcomeKind::Failed);

@@ -4,7 +4,7 @@
 //! (X.690 8 and 11); an ECDSA signature varies by two bytes, and its middle length is taken.
 
 use super::Case;
-use super::certificate::{curve, rsa_bits};
+use super::certificate::{curve, is_sent, rsa_bits};
 use super::offer::{Choice, group};
 use crate::broker::{Certificate, ClientAuth, FragmentLength, Front, HashKind, KeyKind};
 use tls_parser::{TlsCipherEncMode, TlsCipherKx, TlsCipherSuite};
@@ -88,10 +88,11 @@ fn record_limit(case: &Case<'_>) -> usize {
 
 /// The messages from ServerHello to ServerHelloDone in bytes, each with the phase that takes it.
 fn flight(case: &Case<'_>, choice: Choice) -> Vec<(Phase, usize)> {
-    let mut flight = vec![
-        (Phase::ServerHello, server_hello(case, choice)),
-        (Phase::ServerCertificate, certificate_message(&case.broker.certificate)),
-    ];
+    let mut flight = vec![(Phase::ServerHello, server_hello(case, choice))];
+    if is_sent(choice.suite) {
+        let length = certificate_message(&case.broker.certificate);
+        flight.push((Phase::ServerCertificate, length));
+    }
     flight.extend(key_exchange(case, choice).map(|length| (Phase::ServerKeyExchange, length)));
     if case.broker.client_auth != ClientAuth::None {
         // Types, two dozen signature algorithms and the name of one authority.
@@ -110,7 +111,7 @@ fn server_hello(case: &Case<'_>, choice: Choice) -> usize {
     let cbc = known.is_some_and(|suite| suite.enc_mode == TlsCipherEncMode::Cbc);
     let ecdhe = known.is_some_and(|suite| suite.kx == TlsCipherKx::Ecdhe);
     let ticket = broker.tickets && asks(35);
-    let openssl = broker.front == Front::Openssl;
+    let openssl = broker.front.is_openssl();
     // OpenSSL leaves the session ID out where it gives a ticket (RFC 5077 3.4), rustls does not.
     let session_id = if broker.session_cache && !(openssl && ticket) { 32 } else { 0 };
     let extensions = [
@@ -153,9 +154,55 @@ fn point(group: u16) -> usize {
     }
 }
 
-/// RFC 5246 7.4.2 with one certificate.
+/// RFC 5246 7.4.2: the certificate, and those between it and the authority.
 fn certificate_message(wanted: &Certificate) -> usize {
-    MESSAGE_HEADER + 3 + 3 + certificate(wanted)
+    if let Some(bytes) = wanted.message_bytes {
+        return usize::from(bytes);
+    }
+    let above: usize = (1..=wanted.intermediates).map(|n| 3 + intermediate(wanted, n)).sum();
+    MESSAGE_HEADER + 3 + 3 + certificate(wanted) + above
+}
+
+fn intermediate_name(wanted: &Certificate, number: u8) -> String {
+    format!("Intermediate {number} {}", wanted.issuer_key.as_str())
+}
+
+/// The name of who signed the certificate that stands below `number` intermediates.
+fn issuer_name(wanted: &Certificate, number: u8) -> String {
+    match number {
+        0 => format!("Root {}", wanted.issuer_key.as_str()),
+        number => intermediate_name(wanted, number),
+    }
+}
+
+/// An authority's certificate: basic constraints, key usage, and the keys' identifiers.
+fn intermediate(wanted: &Certificate, number: u8) -> usize {
+    let algorithm = algorithm(wanted);
+    let extensions = [
+        der(der(3) + der(1) + der(der(der(1)))),
+        der(der(3) + der(1) + der(der(2))),
+        der(der(3) + der(der(20))),
+        der(der(3) + der(der(der(20)))),
+    ];
+    let tbs = der(der(1))
+        + der(16)
+        + algorithm
+        + name(&issuer_name(wanted, number - 1))
+        + der(2 * der(15))
+        + name(&intermediate_name(wanted, number))
+        + public_key(wanted.issuer_key)
+        + der(der(extensions.iter().sum()));
+    der(der(tbs) + algorithm + der(1 + signature(wanted.issuer_key)))
+}
+
+/// The name of a signature's algorithm, RFC 3279 2.2 and RFC 8410 3.
+fn algorithm(wanted: &Certificate) -> usize {
+    match (wanted.issuer_key, wanted.hash) {
+        (key, _) if key.is_rsa() => der(der(9) + der(0)),
+        (KeyKind::Ed25519, _) => der(der(3)),
+        (_, HashKind::Sha1) => der(der(7)),
+        _ => der(der(8)),
+    }
 }
 
 /// A value of this many bytes with its tag and length.
@@ -175,13 +222,8 @@ fn name(common: &str) -> usize {
 }
 
 fn certificate(wanted: &Certificate) -> usize {
-    let algorithm = match (wanted.issuer_key, wanted.hash) {
-        (key, _) if key.is_rsa() => der(der(9) + der(0)),
-        (KeyKind::Ed25519, _) => der(der(3)),
-        (_, HashKind::Sha1) => der(der(7)),
-        _ => der(der(8)),
-    };
-    let issuer = format!("Root {}", wanted.issuer_key.as_str());
+    let algorithm = algorithm(wanted);
+    let issuer = issuer_name(wanted, wanted.intermediates);
     let key_usage = der(der(3) + der(1) + der(der(2)));
     let extensions = [
         der(der(3) + der(der(0))),
