@@ -35,9 +35,6 @@ fn for_people(#[context] context: Context, #[case] line: &str) {
 #[case::predict_unknown_broker(
     "predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker tls12-rsa"
 )]
-#[case::predict_unknown_key(
-    "predict --client mbedtls-2.4.0/rsa-16384+default --broker signatures-pss-only"
-)]
 #[case::predict_without_a_hello(THREAD)]
 fn cannot_be_said(#[context] context: Context, #[case] line: &str) {
     let checkout = Checkout::new();
@@ -55,6 +52,19 @@ fn a_damaged_hello_is_named() {
     let seen = checkout.rig(THREAD);
     assert_eq!(seen.code, Some(2), "{seen}");
     checkout.compare("predict_damaged_hello", seen);
+}
+
+#[test]
+fn a_key_that_no_rule_reads_is_named_and_predicts_nothing() {
+    let checkout = Checkout::accepted();
+    let broker = checkout.path("suites/brokers/tls12-rsa-plain.toml");
+    let text = fs::read_to_string(&broker).unwrap();
+    fs::write(&broker, format!("signature_algorithms = ['rsa_pkcs1_sha512']\n{text}")).unwrap();
+    let seen = checkout.rig(FIX);
+    assert_eq!((seen.code, &*seen.stdout), (Some(2), ""), "{seen}");
+    let json = checkout.rig(&format!("{FIX} --format json"));
+    assert_eq!((json.code, &json.stderr), (seen.code, &seen.stderr));
+    checkout.compare("predict_unknown_key", seen);
 }
 
 #[test]
