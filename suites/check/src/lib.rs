@@ -12,12 +12,13 @@ use rig::deadline::Interrupt;
 use rig::doctor;
 use rig::firmware::Builder;
 use rig::plan;
-use rig::predictor::{Predictor, hello_of};
+use rig::predictor::{Predictor, PredictorError, hello_of};
 use rig::project::Project;
 use rig::run::{RunEvent, Workshop, run};
 use rig::verdict::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
+use suites::predict::NoPrediction;
 use suites::predict::recorded::Recorded;
 use suites::snapshot::Change;
 use suites::{ClientName, Library, Snapshot};
@@ -98,21 +99,36 @@ pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, 
     Ok(cells)
 }
 
-/// The cells that are not as predicted, in which fields, and those of which nothing was predicted.
-#[must_use]
-pub fn surprises(cells: &[Cell]) -> String {
+/// The cells that are not as predicted, in which fields, and those of which nothing was predicted
+/// although the predictor knows their stack and all keys of their profiles.
+///
+/// # Errors
+/// What cannot be read.
+pub fn surprises(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
+    let (project, library) = open()?;
+    let builds = Builder::new(project.root(), &project.cache()).builds()?;
+    let predictor = Predictor::new(&builds, &project)?;
     let mut text = String::new();
     for Cell { record, .. } in cells {
         let cell = &record.cell;
-        if record.predicted.is_none() {
-            text.push_str(&format!("{cell}: nothing was predicted\n"));
+        if record.predicted.is_none() && record.verdict != Verdict::Skipped {
+            let profile = library.profile(&record.client.profile)?;
+            let stated = predictor.predict(&record.client, profile, library.broker(&cell.broker)?);
+            match stated {
+                // Said by `rig predict`, too; the snapshot holds for such a cell.
+                Err(PredictorError::None(
+                    NoPrediction::UnknownStack { .. } | NoPrediction::UnknownKey { .. },
+                )) => {}
+                Err(why) => text.push_str(&format!("{cell}: nothing was predicted: {why}\n")),
+                Ok(_) => text.push_str(&format!("{cell}: its prediction was not laid down\n")),
+            }
         }
         for change in &record.surprises {
             let Change { field, expected, seen } = change;
             text.push_str(&format!("{cell}: {field}: predicted {expected}, saw {seen}\n"));
         }
     }
-    text
+    Ok(text)
 }
 
 /// Hellos that differ from the recorded one of their client in more than random bytes.
@@ -125,6 +141,10 @@ pub fn other_hellos(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
     for Cell { record, .. } in cells {
         let recorded = Recorded::load(&Recorded::path(&project.suites(), &record.client))?;
         let sent = hello_of(record);
+        // A client that gave up before it spoke, for example over its CA file, has sent none.
+        if sent.is_none() {
+            continue;
+        }
         let same =
             matches!((&recorded, &sent), (Some(recorded), Some(sent)) if recorded.same_offer(sent));
         if !same {

@@ -15,7 +15,7 @@ fn check(suite: &str, client: &str, kind: Kind) {
     let client: ClientName = client.parse().unwrap();
     let seen = cells(suite, &client, kind).unwrap();
     assert!(!seen.is_empty(), "{client} is in no cell of {suite}");
-    assert_eq!(surprises(&seen), "");
+    assert_eq!(surprises(&seen).unwrap(), "");
     assert_eq!(other_hellos(&seen).unwrap(), "");
     let text = laid_over(suite, &client, seen).unwrap();
     let mut settings = insta::Settings::clone_current();

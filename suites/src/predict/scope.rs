@@ -6,7 +6,7 @@
 
 use super::certificate::MAX_INTERMEDIATES;
 use super::{NoPrediction, Subject, misbehave};
-use crate::broker::{BrokerProfile, Certificate, ClientAuth, Front};
+use crate::broker::{BrokerProfile, Certificate, ClientAuth};
 use crate::profile::{ClientCa, ClientCertificate, ClientProfile};
 use wire::message::Verify;
 
@@ -96,16 +96,15 @@ fn of_broker(profile: &BrokerProfile, client: &ClientProfile) -> Option<&'static
         psk: _,
         // A client of ours never asks for another handshake.
         renegotiation: _,
+        // Read by `offer`: all but rustls and RabbitMQ go OpenSSL's way.
+        front: _,
         // Read in part.
-        front,
         certificate,
         misbehave,
         // Not read.
         signature_algorithms,
     } = profile;
-    // No run has shown yet that Node.js's OpenSSL goes the way of the others.
-    let product = (*front == Front::Aedes).then_some("front = \"aedes\"");
-    product.or_else(|| of_certificate(certificate, profile, client)).or_else(|| {
+    of_certificate(certificate, profile, client).or_else(|| {
         first([
             (signature_algorithms.is_some(), "signature_algorithms"),
             (misbehave.is_some_and(|fault| !misbehave::is_known(fault)), "this misbehave"),
