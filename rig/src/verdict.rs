@@ -201,13 +201,17 @@ fn by_phase(latency: &Latency) -> BTreeMap<String, u64> {
 
 /// Static RSA repeats to a few instructions under a fixed seed. With an ephemeral key the broker's
 /// random bytes decide how long the client's point multiplication takes; so it always is in TLS 1.3,
-/// whose suites (0x13xx) do not name the key exchange.
+/// whose suites (0x13xx) do not name the key exchange. There one state holds that multiplication and
+/// little else, and two runs of mbedTLS 3.6 were seen 3.9 % apart in it.
 fn tolerance(suite: Option<CipherSuite>) -> u64 {
-    let named = suite
+    let ephemeral = suite
         .and_then(names::cipher_suite_name)
         .is_some_and(|name| name.contains("DHE") || name.contains("ECDH"));
-    let tls13 = suite.is_some_and(|suite| suite.0 >> 8 == 0x13);
-    if named || tls13 { 20 } else { 1 }
+    match suite {
+        Some(suite) if suite.0 >> 8 == 0x13 => 60,
+        _ if ephemeral => 20,
+        _ => 1,
+    }
 }
 
 fn note(transcript: &Transcript) -> Option<String> {
