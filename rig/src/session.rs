@@ -25,6 +25,8 @@ use wire::message::{CellCommand, Closing};
 const ABORT_LIMIT: Duration = Duration::from_secs(2);
 /// Our own broker on loopback accepts at once or not at all.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A reset that overtakes the end of connecting is rare; several in a row do not happen.
+const CONNECT_TRIES: usize = 10;
 /// How many stretches of noise are kept; a DUT that prints for ever must not fill the disk.
 const NOISE_KEPT: usize = 16;
 /// A DUT that has sent this many damaged stretches in one cell does not speak our protocol.
@@ -186,12 +188,23 @@ impl Session<'_> {
                 self.broker
             ))
         };
-        let opened = TcpStream::connect_timeout(&self.broker, CONNECT_LIMIT).and_then(|tcp| {
-            // Nagle's algorithm with delayed ACK would add 40 ms to every flight.
-            tcp.set_nodelay(true)?;
-            let port = tcp.local_addr()?.port();
-            Ok((tcp, port))
-        });
+        let open = || {
+            TcpStream::connect_timeout(&self.broker, CONNECT_LIMIT).and_then(|tcp| {
+                // Nagle's algorithm with delayed ACK would add 40 ms to every flight.
+                tcp.set_nodelay(true)?;
+                let port = tcp.local_addr()?.port();
+                Ok((tcp, port))
+            })
+        };
+        // A broker that resets what it accepts may be so fast that connecting itself reports it. The
+        // client is to see that reset, not the rig.
+        let mut opened = open();
+        for _ in 1..CONNECT_TRIES {
+            match &opened {
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => opened = open(),
+                _ => break,
+            }
+        }
         let (tcp, client_port) = opened.map_err(fault)?;
         self.tcp = Some(tcp);
         self.broker_closed = false;
