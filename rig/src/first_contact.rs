@@ -11,6 +11,7 @@
 use crate::backup;
 use crate::bench::{Bench, Board, Line, Probe, discover};
 use crate::board::attached;
+use crate::boot_image::PATTERN;
 use crate::deadline::Interrupt;
 use crate::probe::{Chip, Debugger, ProbeError, Reset};
 use serde::Serialize;
@@ -58,10 +59,6 @@ const WANTED: [(&str, u32); 11] = [
 const ROM_PC: u32 = 0x100;
 const ROM_SP: u32 = 0x1fff_fffc;
 
-/// First in flash, for the controller's calibration (SDK UM0034).
-const PATTERN: [u8; 16] = [
-    0x99, 0x99, 0x96, 0x96, 0x3f, 0xcc, 0x66, 0xfc, 0xc0, 0x33, 0xcc, 0x03, 0xe5, 0xdc, 0x31, 0x62,
-];
 /// Of an image2 in the vendor's layout, and in mbed-os's.
 const VENDOR_IMAGE2: (usize, &[u8]) = (0xb008, b"81958711");
 const MBED_IMAGE2: (usize, [u8; 4]) = (0xb000, 0x8195_0001u32.to_le_bytes());
