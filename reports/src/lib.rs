@@ -4,15 +4,20 @@
 //! transcript --judge--> outcome --+--diagnosis--> one sentence, evidence, fix
 //!                                 |
 //!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
+//!                                                 |
+//!                                              writers --> report.html
 //! ```
 //!
 //! Nothing here opens a device or a socket. [`judge()`] and [`diagnosis`] are pure: a transcript that
 //! was kept can be judged again.
 
 pub mod diagnosis;
+pub mod html;
 pub mod judge;
 pub mod record;
 pub mod transcript;
+pub mod words;
+pub mod writers;
 
 pub use diagnosis::{Cause, Diagnosis, diagnose};
 pub use judge::judge;

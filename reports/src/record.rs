@@ -12,6 +12,7 @@
 use crate::diagnosis::Diagnosis;
 use crate::transcript::Transcript;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -239,7 +240,7 @@ pub struct RecordError {
     source: io::Error,
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     let path = path.to_owned();
     move |source| RecordError { what, path, source }
 }
@@ -313,8 +314,14 @@ impl RunFolder {
     /// The folder of one cell's files.
     #[must_use]
     pub fn cell_folder(&self, cell: &CellId) -> PathBuf {
-        self.path.join("cells").join(cell.client.to_string()).join(&cell.broker)
+        self.path.join(cell_path(cell))
     }
+}
+
+/// The folder of one cell's files, seen from the run's folder.
+#[must_use]
+pub fn cell_path(cell: &CellId) -> PathBuf {
+    Path::new("cells").join(cell.client.to_string()).join(&cell.broker)
 }
 
 /// A line that a killed run left torn must not swallow the next one.
@@ -347,11 +354,15 @@ pub fn read_run(folder: &Path) -> Result<Run, RecordError> {
 pub fn read_cells(folder: &Path) -> Result<Vec<CellRecord>, RecordError> {
     let path = folder.join("cells.jsonl");
     let text = std::fs::read(&path).map_err(failed("read", &path))?;
-    let mut cells: Vec<CellRecord> = Vec::new();
+    let mut cells: Vec<Option<CellRecord>> = Vec::new();
+    let mut places: HashMap<CellId, usize> = HashMap::new();
     for line in text.split(|byte| *byte == b'\n') {
         let Ok(cell) = serde_json::from_slice::<CellRecord>(line) else { continue };
-        cells.retain(|earlier| earlier.cell != cell.cell);
-        cells.push(cell);
+        let earlier = places.insert(cell.cell.clone(), cells.len());
+        if let Some(earlier) = earlier.and_then(|place| cells.get_mut(place)) {
+            *earlier = None;
+        }
+        cells.push(Some(cell));
     }
-    Ok(cells)
+    Ok(cells.into_iter().flatten().collect())
 }

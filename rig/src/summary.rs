@@ -4,13 +4,12 @@
 //! connect are grouped by the reason, so that a sentence stands once and not twenty times.
 
 use console::Style;
-use reports::diagnosis::{Cause, Diagnosis, alert_text};
-use reports::record::{CellRecord, Latency, Recovery, Verdict};
+use reports::diagnosis::{Cause, Diagnosis};
+use reports::record::{CellRecord, Recovery, Verdict};
+pub use reports::words::{duration, outcome, totals};
 use std::fmt::Write as _;
-use suites::names;
-use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
+use suites::outcome::OutcomeKind;
 use suites::snapshot::Change;
-use wire::message::ClockUnit;
 
 /// How text is marked up; with colours off it is plain.
 #[derive(Debug, Clone, Copy)]
@@ -141,27 +140,6 @@ fn brought_back(cell: &CellRecord, recovery: &Recovery) -> String {
     format!("{which}: board {} had to be brought back: {}{steps}", board.name, recovery.why)
 }
 
-/// Counts of verdicts in one line, the bad ones first.
-#[must_use]
-pub fn totals(cells: &[CellRecord]) -> String {
-    let words = [
-        (Verdict::Fault, "fault of the rig"),
-        (Verdict::Surprise, "not as predicted"),
-        (Verdict::Changed, "changed"),
-        (Verdict::New, "new"),
-        (Verdict::Match, "as expected"),
-        (Verdict::Unsupported, "unsupported"),
-        (Verdict::Skipped, "skipped"),
-    ];
-    let counted: Vec<_> = words
-        .into_iter()
-        .map(|(verdict, word)| (cells.iter().filter(|cell| cell.verdict == verdict).count(), word))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    counted.join(", ")
-}
-
 fn section(out: &mut String, paint: Paint, title: &str, count: usize) {
     put(out, 0, &paint.bold(&format!("{title} ({count})")));
 }
@@ -248,54 +226,5 @@ fn reason(out: &mut String, table: &Table, group: &(&Diagnosis, Vec<&CellRecord>
     }
     if let Some(fix) = diagnosis.fix.first() {
         paint.sentence(out, 4, &format!("{} {fix}", paint.bold("fix:")));
-    }
-}
-
-/// An outcome in a few words.
-#[must_use]
-pub fn outcome(outcome: &Outcome) -> String {
-    let stage = outcome.stage.map(|stage| format!(" in {}", phase_name(stage))).unwrap_or_default();
-    match outcome.result {
-        OutcomeKind::Connected => {
-            let version = outcome.version.map(|version| version.to_string()).unwrap_or_default();
-            let suite = outcome.cipher_suite.map(|suite| {
-                let name = names::cipher_suite_name(suite).unwrap_or("unknown suite");
-                format!("{suite} {name}")
-            });
-            format!("{version} {}", suite.unwrap_or_default())
-        }
-        OutcomeKind::Failed => {
-            let what = outcome.error.clone().or_else(|| outcome.mqtt.clone()).unwrap_or_default();
-            format!("{what}{stage}, {}", end(outcome))
-        }
-        OutcomeKind::TimedOut => format!("timed out{stage}"),
-        OutcomeKind::Unsupported | OutcomeKind::RigFault => outcome.result.to_string(),
-    }
-}
-
-fn end(outcome: &Outcome) -> String {
-    match (&outcome.alert, outcome.close) {
-        (Some(alert), _) => {
-            let from = match alert.from {
-                End::Client => "client",
-                End::Broker => "broker",
-            };
-            format!("{from}'s alert {}", alert_text(alert.code))
-        }
-        (None, Close::Fin) => "closed without an alert".to_owned(),
-        (None, Close::Rst) => "connection reset".to_owned(),
-        (None, Close::None) => "client gave up".to_owned(),
-    }
-}
-
-/// A cell's computing time in a few words.
-#[must_use]
-pub fn duration(latency: &Latency) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let total = latency.total as f64;
-    match latency.unit {
-        ClockUnit::Instructions => format!("{:.2} M instr", total / 1e6),
-        ClockUnit::Cycles => format!("{:.2} M cycles", total / 1e6),
-        ClockUnit::Nanoseconds => format!("{:.2} ms", total / 1e6),
     }
 }

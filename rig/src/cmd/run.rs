@@ -144,7 +144,9 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
             "outcomes were compared, figures were not: the snapshots hold those of {expected}, these images were compiled by {seen}"
         ));
     }
+    let reports = reports::writers::write_reports(&folder).map_err(fault)?;
     say_end(terminal, args, &run, &finished, began, &project, &folder);
+    say_reports(terminal, &project, &reports);
     Ok(exit(&run, &finished, args.accept))
 }
 
@@ -309,6 +311,14 @@ fn say_end(
         terminal.say(
             "a cell is not as predicted: `cargo rig predict` shows how the prediction is made; if the client's hello has changed, `--accept` records it anew",
         );
+    }
+}
+
+/// The last word: the file that a person opens next.
+fn say_reports(terminal: &Terminal, project: &Project, reports: &[PathBuf]) {
+    if let Some(page) = reports.iter().find(|report| report.ends_with("report.html")) {
+        let shown = page.strip_prefix(project.root()).unwrap_or(page);
+        terminal.say(&format!("report: {}", shown.display()));
     }
 }
 

@@ -1,0 +1,100 @@
+//! What a record says in a few words: the same on the console and in every report.
+
+use crate::diagnosis::alert_text;
+use crate::record::{CellRecord, Latency, Verdict};
+use suites::names;
+use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
+use wire::message::ClockUnit;
+
+/// A verdict as a reader says it, for example "as expected".
+#[must_use]
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fault => "fault of the rig",
+        Verdict::Surprise => "not as predicted",
+        Verdict::Changed => "changed",
+        Verdict::New => "new",
+        Verdict::Match => "as expected",
+        Verdict::Unsupported => "unsupported",
+        Verdict::Skipped => "skipped",
+    }
+}
+
+/// Every verdict, the bad ones first.
+pub const VERDICTS: [Verdict; 7] = [
+    Verdict::Fault,
+    Verdict::Surprise,
+    Verdict::Changed,
+    Verdict::New,
+    Verdict::Match,
+    Verdict::Unsupported,
+    Verdict::Skipped,
+];
+
+/// Whether results of this kind of board come from an emulated device or from a process of the
+/// host: they say what the library does, and nothing about silicon.
+#[must_use]
+pub fn is_emulated(kind: &str) -> bool {
+    matches!(kind, "native" | "qemu")
+}
+
+/// Counts of verdicts in one line, the bad ones first.
+#[must_use]
+pub fn totals(cells: &[CellRecord]) -> String {
+    let counted: Vec<_> = VERDICTS
+        .into_iter()
+        .map(|word| (cells.iter().filter(|cell| cell.verdict == word).count(), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {}", verdict(word)))
+        .collect();
+    counted.join(", ")
+}
+
+/// An outcome in a few words.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> String {
+    let stage = outcome.stage.map(|stage| format!(" in {}", phase_name(stage))).unwrap_or_default();
+    match outcome.result {
+        OutcomeKind::Connected => {
+            let version = outcome.version.map(|version| version.to_string()).unwrap_or_default();
+            let suite = outcome.cipher_suite.map(|suite| {
+                let name = names::cipher_suite_name(suite).unwrap_or("unknown suite");
+                format!("{suite} {name}")
+            });
+            format!("{version} {}", suite.unwrap_or_default())
+        }
+        OutcomeKind::Failed => {
+            let what = outcome.error.clone().or_else(|| outcome.mqtt.clone()).unwrap_or_default();
+            format!("{what}{stage}, {}", end(outcome))
+        }
+        OutcomeKind::TimedOut => format!("timed out{stage}"),
+        OutcomeKind::Unsupported | OutcomeKind::RigFault => outcome.result.to_string(),
+    }
+}
+
+fn end(outcome: &Outcome) -> String {
+    match (&outcome.alert, outcome.close) {
+        (Some(alert), _) => {
+            let from = match alert.from {
+                End::Client => "client",
+                End::Broker => "broker",
+            };
+            format!("{from}'s alert {}", alert_text(alert.code))
+        }
+        (None, Close::Fin) => "closed without an alert".to_owned(),
+        (None, Close::Rst) => "connection reset".to_owned(),
+        (None, Close::None) => "client gave up".to_owned(),
+    }
+}
+
+/// A cell's computing time in a few words.
+#[must_use]
+pub fn duration(latency: &Latency) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let total = latency.total as f64;
+    match latency.unit {
+        ClockUnit::Instructions => format!("{:.2} M instr", total / 1e6),
+        ClockUnit::Cycles => format!("{:.2} M cycles", total / 1e6),
+        ClockUnit::Nanoseconds => format!("{:.2} ms", total / 1e6),
+    }
+}
