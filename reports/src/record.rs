@@ -70,6 +70,9 @@ pub struct CellRecord {
     pub board: BoardName,
     /// The client's build.
     pub build: BuildName,
+    /// The image of it that the cell was for; missing if the cell was skipped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image: Option<ImageRecord>,
     /// The client.
     pub client: ClientName,
     /// The broker profile.
@@ -183,6 +186,17 @@ pub enum Verdict {
     Skipped,
     /// Something of the rig's broke.
     Fault,
+}
+
+/// Which image of a build a board ran. The same id is the same bytes: what differs between two of its
+/// cells is no change of the firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// Hash of everything that it was made from.
+    pub id: String,
+    /// What it was compiled with, as it says itself; missing if it no longer answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compilers: Option<String>,
 }
 
 /// The ClientHello of a cell, decoded.

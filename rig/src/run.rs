@@ -22,7 +22,7 @@ use crate::verdict::{Cell, Clocked, conclude, skip};
 use brokers::product::ProductError;
 use brokers::{Broker, BrokerError, Brokers};
 use queue::Queue;
-use reports::record::Recovery;
+use reports::record::{ImageRecord, Recovery};
 use reports::transcript::{BrokerWord, Seen, Transcript};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
@@ -219,7 +219,10 @@ impl Worker<'_> {
 
     fn finish(&self, job: &Job, attempt: Attempt, tries: u32, recovery: Option<Recovery>) -> Cell {
         let Attempt { transcript, clock, .. } = attempt;
+        let compilers = clock.as_ref().map(|clock| clock.compilers.clone());
         let mut cell = conclude(job, self.station.name(), transcript, clock);
+        let image = self.workshop.images.get(&job.cell.client.build);
+        cell.record.image = image.map(|image| ImageRecord { id: image.id.clone(), compilers });
         cell.record.tries = tries;
         cell.record.recovery = recovery;
         cell

@@ -79,6 +79,7 @@ pub fn conclude(
         cell: job.cell.clone(),
         board,
         build: job.cell.client.build.clone(),
+        image: None,
         client: job.cell.client.clone(),
         broker: job.cell.broker.clone(),
         verdict: match outcome.result {
