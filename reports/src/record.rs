@@ -212,6 +212,12 @@ pub struct HelloRecord {
     pub extensions: Vec<String>,
     /// The server_name, if one is sent.
     pub sni: Option<String>,
+    /// JA3 of it, see `suites::fingerprint`; empty in records of older rigs.
+    #[serde(default)]
+    pub ja3: String,
+    /// JA4 of it; empty in records of older rigs.
+    #[serde(default)]
+    pub ja4: String,
 }
 
 /// How long the client needed, by phase.

@@ -5,6 +5,7 @@ use reports::record::{BoardName, CellRecord, HelloRecord, Latency, PhaseLatency,
 use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use suites::fingerprint::Fingerprint;
 use suites::names;
 use suites::outcome::{End, Outcome, OutcomeKind, phase_name};
 use suites::predict::Predicted;
@@ -245,16 +246,15 @@ fn hello(transcript: &Transcript) -> Option<HelloRecord> {
     let stream = Stream::parse(&bytes);
     let hello = stream.client_hello?;
     let record = stream.records.first()?;
+    let Fingerprint { ja3, ja4 } = Fingerprint::of(&hello);
     let versions = hello.supported_versions.clone().unwrap_or_else(|| vec![hello.version]);
     Some(HelloRecord {
         record_hex: data_encoding::HEXLOWER.encode(bytes.get(record.range.clone())?),
         versions: versions.iter().map(ToString::to_string).collect(),
         suites: hello.cipher_suites.iter().map(ToString::to_string).collect(),
-        extensions: hello
-            .extensions
-            .iter()
-            .map(|kind| suites::hello::extension_name(*kind))
-            .collect(),
+        extensions: hello.extensions.iter().map(|kind| names::extension_name(*kind)).collect(),
         sni: hello.server_name.map(|name| reports::transcript::printable(name.as_bytes())),
+        ja3,
+        ja4,
     })
 }

@@ -73,6 +73,9 @@ fn a_run_states_what_predict_states() {
     assert_eq!(checkout.rig("run smoke --board native --out made").code, Some(0));
     let cells = read_cells(&checkout.path("made")).unwrap();
     assert_eq!(cells.len(), 2);
+    checkout.compare("list_clients_with_fingerprints", checkout.rig("list clients"));
+    let listed = checkout.rig("list clients --format json");
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     for cell in cells {
         let line = format!("predict --client {} --broker {}", cell.client, cell.broker);
         let seen = checkout.rig(&format!("{line} --format json"));
@@ -82,6 +85,11 @@ fn a_run_states_what_predict_states() {
         assert!(!stated["predicted"]["trace"].as_array().unwrap().is_empty());
         assert_eq!(cell.verdict, Verdict::Match);
         assert!(cell.surprises.is_empty());
+        // The recorded hello, from which that was stated, and the one of the run are one client's.
+        let hello = cell.client_hello.unwrap();
+        let listed = listed.as_array().unwrap();
+        let row = listed.iter().find(|row| row["name"] == cell.client.to_string()).unwrap();
+        assert_eq!((&row["ja3"], &row["ja4"]), (&hello.ja3.into(), &hello.ja4.into()));
     }
 }
 

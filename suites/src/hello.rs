@@ -3,6 +3,7 @@
 //! `tls-parser` does the parsing; this module keeps what the rest of the rig reasons about, with
 //! the code points of `wire` and in the order in which they stood on the wire.
 
+use crate::fingerprint::is_grease;
 use serde::{Deserialize, Serialize};
 use tls_parser::{TlsExtension, TlsExtensionType, TlsMessageHandshake};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
@@ -28,6 +29,12 @@ pub struct ClientHello {
     pub supported_versions: Option<Vec<ProtocolVersion>>,
     /// max_fragment_length code, RFC 6066 section 4: 1 for 512 bytes up to 4 for 4096.
     pub max_fragment_length: Option<u8>,
+    /// ec_point_formats, RFC 8422 5.1.2.
+    #[serde(default)]
+    pub point_formats: Option<Vec<u8>>,
+    /// Protocols of application_layer_protocol_negotiation, RFC 7301 3.1, as bytes.
+    #[serde(default)]
+    pub alpn: Option<Vec<Vec<u8>>>,
 }
 
 impl ClientHello {
@@ -41,7 +48,7 @@ impl ClientHello {
     pub fn highest_version(&self) -> ProtocolVersion {
         let listed = self.supported_versions.iter().flatten().copied();
         // GREASE values (RFC 8701) are no versions.
-        listed.filter(|version| version.0 & 0x0f0f != 0x0a0a).max().unwrap_or(self.version)
+        listed.filter(|version| !is_grease(version.0)).max().unwrap_or(self.version)
     }
 
     pub(crate) fn from_parsed(parsed: &tls_parser::TlsClientHelloContents<'_>) -> Self {
@@ -55,12 +62,14 @@ impl ClientHello {
             signature_algorithms: None,
             supported_versions: None,
             max_fragment_length: None,
+            point_formats: None,
+            alpn: None,
         };
         let extensions = parsed.ext.unwrap_or_default();
         // What cannot be parsed to the end still counts as far as it goes.
         let parsed = tls_parser::parse_tls_client_hello_extensions(extensions);
         for extension in parsed.map(|(_, list)| list).unwrap_or_default() {
-            hello.extensions.push(TlsExtensionType::from(&extension).0);
+            hello.extensions.push(kind(&extension));
             hello.note(&extension);
         }
         hello
@@ -81,6 +90,10 @@ impl ClientHello {
             }
             TlsExtension::SupportedVersions(list) => {
                 self.supported_versions = Some(list.iter().map(|v| ProtocolVersion(v.0)).collect());
+            }
+            TlsExtension::EcPointFormats(formats) => self.point_formats = Some(formats.to_vec()),
+            TlsExtension::ALPN(names) => {
+                self.alpn = Some(names.iter().map(|name| name.to_vec()).collect());
             }
             _ => {}
         }
@@ -112,7 +125,7 @@ impl ServerHello {
         Some(Self {
             version: ProtocolVersion(selected.unwrap_or(parsed.version.0)),
             cipher_suite: CipherSuite(parsed.cipher.0),
-            extensions: list.iter().map(|extension| TlsExtensionType::from(extension).0).collect(),
+            extensions: list.iter().map(kind).collect(),
         })
     }
 }
@@ -121,32 +134,10 @@ fn length_u8(bytes: Option<&[u8]>) -> u8 {
     bytes.map_or(0, |bytes| u8::try_from(bytes.len()).unwrap_or(u8::MAX))
 }
 
-/// The extension's name in the IANA registry "TLS ExtensionType Values", or its number.
-#[must_use]
-pub fn extension_name(kind: u16) -> String {
-    let name = match kind {
-        0 => "server_name",
-        1 => "max_fragment_length",
-        4 => "truncated_hmac",
-        5 => "status_request",
-        10 => "supported_groups",
-        11 => "ec_point_formats",
-        13 => "signature_algorithms",
-        16 => "application_layer_protocol_negotiation",
-        22 => "encrypt_then_mac",
-        23 => "extended_master_secret",
-        28 => "record_size_limit",
-        35 => "session_ticket",
-        41 => "pre_shared_key",
-        42 => "early_data",
-        43 => "supported_versions",
-        44 => "cookie",
-        45 => "psk_key_exchange_modes",
-        49 => "post_handshake_auth",
-        50 => "signature_algorithms_cert",
-        51 => "key_share",
-        0xff01 => "renegotiation_info",
-        other => return format!("{other:#06x}"),
-    };
-    name.to_owned()
+/// `tls-parser` has one number for all values of GREASE; here each keeps its own.
+fn kind(extension: &TlsExtension<'_>) -> u16 {
+    match extension {
+        TlsExtension::Grease(value, _) => *value,
+        other => TlsExtensionType::from(other).0,
+    }
 }

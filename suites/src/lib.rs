@@ -16,6 +16,7 @@
 pub mod broker;
 pub mod cell;
 pub mod file;
+pub mod fingerprint;
 pub mod hello;
 pub mod library;
 pub mod names;

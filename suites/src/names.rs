@@ -1,6 +1,8 @@
 //! Names of TLS code points, both ways: what a file says into numbers, and numbers into what a
-//! person reads. Cipher suites come from the IANA table in `tls-parser`; its groups and alerts
-//! carry names of its own making, so the registry's names for those stand here.
+//! person reads. Cipher suites come from the IANA table in `tls-parser`; its extensions, groups,
+//! schemes and alerts carry names of its own making, and no crate has the registry's, so those stand
+//! here: <https://www.iana.org/assignments/tls-extensiontype-values> and
+//! <https://www.iana.org/assignments/tls-parameters>.
 
 use crate::file::nearest;
 use serde::Deserialize;
@@ -129,6 +131,13 @@ pub fn signature_scheme_name(scheme: u16) -> Option<&'static str> {
     SCHEMES.iter().find(|(value, _)| *value == scheme).map(|(_, name)| *name)
 }
 
+/// The extension's name in the IANA registry "TLS ExtensionType Values", or its number.
+#[must_use]
+pub fn extension_name(kind: u16) -> String {
+    let known = EXTENSIONS.iter().find(|(value, _)| *value == kind);
+    known.map_or_else(|| format!("{kind:#06x}"), |(_, name)| (*name).to_owned())
+}
+
 fn hex(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
@@ -141,8 +150,78 @@ fn unknown<'a>(
     UnknownName { kind, name: name.to_owned(), nearest: nearest(name, known).map(str::to_owned) }
 }
 
-/// IANA "TLS Supported Groups", those that a library the rig knows can offer.
-const GROUPS: [(u16, &str); 27] = [
+/// IANA "TLS ExtensionType Values".
+const EXTENSIONS: [(u16, &str); 49] = [
+    (0, "server_name"),
+    (1, "max_fragment_length"),
+    (2, "client_certificate_url"),
+    (3, "trusted_ca_keys"),
+    (4, "truncated_hmac"),
+    (5, "status_request"),
+    (6, "user_mapping"),
+    (7, "client_authz"),
+    (8, "server_authz"),
+    (9, "cert_type"),
+    (10, "supported_groups"),
+    (11, "ec_point_formats"),
+    (12, "srp"),
+    (13, "signature_algorithms"),
+    (14, "use_srtp"),
+    (15, "heartbeat"),
+    (16, "application_layer_protocol_negotiation"),
+    (17, "status_request_v2"),
+    (18, "signed_certificate_timestamp"),
+    (19, "client_certificate_type"),
+    (20, "server_certificate_type"),
+    (21, "padding"),
+    (22, "encrypt_then_mac"),
+    (23, "extended_master_secret"),
+    (24, "token_binding"),
+    (25, "cached_info"),
+    (27, "compress_certificate"),
+    (28, "record_size_limit"),
+    (34, "delegated_credential"),
+    (35, "session_ticket"),
+    (41, "pre_shared_key"),
+    (42, "early_data"),
+    (43, "supported_versions"),
+    (44, "cookie"),
+    (45, "psk_key_exchange_modes"),
+    (47, "certificate_authorities"),
+    (48, "oid_filters"),
+    (49, "post_handshake_auth"),
+    (50, "signature_algorithms_cert"),
+    (51, "key_share"),
+    (52, "transparency_info"),
+    (54, "connection_id"),
+    (55, "external_id_hash"),
+    (56, "external_session_id"),
+    (57, "quic_transport_parameters"),
+    (58, "ticket_request"),
+    (59, "dnssec_chain"),
+    (0xfe0d, "encrypted_client_hello"),
+    (0xff01, "renegotiation_info"),
+];
+
+/// IANA "TLS Supported Groups", without what is reserved for private use.
+const GROUPS: [(u16, &str); 47] = [
+    (1, "sect163k1"),
+    (2, "sect163r1"),
+    (3, "sect163r2"),
+    (4, "sect193r1"),
+    (5, "sect193r2"),
+    (6, "sect233k1"),
+    (7, "sect233r1"),
+    (8, "sect239k1"),
+    (9, "sect283k1"),
+    (10, "sect283r1"),
+    (11, "sect409k1"),
+    (12, "sect409r1"),
+    (13, "sect571k1"),
+    (14, "sect571r1"),
+    (15, "secp160k1"),
+    (16, "secp160r1"),
+    (17, "secp160r2"),
     (18, "secp192k1"),
     (19, "secp192r1"),
     (20, "secp224k1"),
@@ -159,6 +238,7 @@ const GROUPS: [(u16, &str); 27] = [
     (31, "brainpoolP256r1tls13"),
     (32, "brainpoolP384r1tls13"),
     (33, "brainpoolP512r1tls13"),
+    (41, "curveSM2"),
     (256, "ffdhe2048"),
     (257, "ffdhe3072"),
     (258, "ffdhe4096"),
@@ -170,11 +250,13 @@ const GROUPS: [(u16, &str); 27] = [
     (4587, "SecP256r1MLKEM768"),
     (4588, "X25519MLKEM768"),
     (4589, "SecP384r1MLKEM1024"),
+    (0xff01, "arbitrary_explicit_prime_curves"),
+    (0xff02, "arbitrary_explicit_char2_curves"),
 ];
 
 /// IANA "TLS SignatureScheme"; those with SHA-224 and MD5 only TLS 1.2 has, without a name of the
 /// registry's.
-const SCHEMES: [(u16, &str); 16] = [
+const SCHEMES: [(u16, &str); 23] = [
     (0x0201, "rsa_pkcs1_sha1"),
     (0x0203, "ecdsa_sha1"),
     (0x0401, "rsa_pkcs1_sha256"),
@@ -191,10 +273,17 @@ const SCHEMES: [(u16, &str); 16] = [
     (0x0809, "rsa_pss_pss_sha256"),
     (0x080a, "rsa_pss_pss_sha384"),
     (0x080b, "rsa_pss_pss_sha512"),
+    (0x081a, "ecdsa_brainpoolP256r1tls13_sha256"),
+    (0x081b, "ecdsa_brainpoolP384r1tls13_sha384"),
+    (0x081c, "ecdsa_brainpoolP512r1tls13_sha512"),
+    (0x0420, "rsa_pkcs1_sha256_legacy"),
+    (0x0520, "rsa_pkcs1_sha384_legacy"),
+    (0x0620, "rsa_pkcs1_sha512_legacy"),
+    (0x0708, "sm2sig_sm3"),
 ];
 
 /// IANA "TLS Alerts".
-const ALERTS: [(u8, &str); 34] = [
+const ALERTS: [(u8, &str); 37] = [
     (0, "close_notify"),
     (10, "unexpected_message"),
     (20, "bad_record_mac"),
@@ -213,6 +302,7 @@ const ALERTS: [(u8, &str); 34] = [
     (49, "access_denied"),
     (50, "decode_error"),
     (51, "decrypt_error"),
+    (52, "too_many_cids_requested"),
     (60, "export_restriction"),
     (70, "protocol_version"),
     (71, "insufficient_security"),
@@ -228,7 +318,9 @@ const ALERTS: [(u8, &str); 34] = [
     (114, "bad_certificate_hash_value"),
     (115, "unknown_psk_identity"),
     (116, "certificate_required"),
+    (117, "general_error"),
     (120, "no_application_protocol"),
+    (121, "ech_required"),
 ];
 
 #[cfg(test)]
@@ -255,6 +347,24 @@ mod tests {
             "there is no cipher suite \"TLS_RSA_WITH_AES_256_CBC_SHA265\"; \
              did you mean \"TLS_RSA_WITH_AES_256_CBC_SHA256\"?"
         );
+    }
+
+    #[test]
+    fn extensions_have_the_registrys_names_or_a_number() {
+        assert_eq!(extension_name(35), "session_ticket");
+        assert_eq!(extension_name(0xff01), "renegotiation_info");
+        assert_eq!(extension_name(0x4469), "0x4469");
+    }
+
+    /// A value or a name that stands twice would make one of the two directions wrong.
+    #[test]
+    fn nothing_stands_twice() {
+        fn twice<T: Ord + Copy>(table: &[(T, &str)]) -> bool {
+            let values: std::collections::BTreeSet<_> = table.iter().map(|row| row.0).collect();
+            let names: std::collections::BTreeSet<_> = table.iter().map(|row| row.1).collect();
+            values.len() < table.len() || names.len() < table.len()
+        }
+        assert!(!twice(&EXTENSIONS) && !twice(&GROUPS) && !twice(&SCHEMES) && !twice(&ALERTS));
     }
 
     #[test]

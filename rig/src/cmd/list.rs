@@ -14,6 +14,8 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use suites::Library;
+use suites::fingerprint::Fingerprint;
+use suites::predict::recorded::Recorded;
 use suites::suite::Suite;
 
 /// One thing in a list.
@@ -39,7 +41,11 @@ pub(super) fn run(
             super::write(terminal, format, &rows, || builds::describe(&rows))?;
             return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
         }
-        What::Clients => clients(&project, &Library::load(&project.suites())?)?,
+        What::Clients => {
+            let rows = clients(&project, &Library::load(&project.suites())?)?;
+            super::write(terminal, format, &rows, || describe_clients(&rows))?;
+            return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
+        }
         What::Brokers => {
             let library = Library::load(&project.suites())?;
             of(library.brokers.values().map(|broker| (&broker.name, &broker.summary)))
@@ -68,8 +74,30 @@ fn suites_of(library: &Library) -> Vec<Row> {
     library.suites.values().map(|suite| row(&suite.name, &about(suite))).collect()
 }
 
+/// A client and its fingerprints.
+#[derive(Serialize)]
+struct ClientRow {
+    #[serde(flatten)]
+    row: Row,
+    /// Of the hello under `suites/hellos`; missing if none is recorded yet.
+    #[serde(flatten)]
+    fingerprint: Option<Fingerprint>,
+}
+
+/// Each client on a line, and its fingerprints below it.
+fn describe_clients(rows: &[ClientRow]) -> String {
+    let names: Vec<_> =
+        rows.iter().map(|client| (client.row.name.clone(), client.row.about.clone())).collect();
+    let lines = columns(&names);
+    let prints = rows.iter().map(|client| match &client.fingerprint {
+        Some(Fingerprint { ja3, ja4 }) => format!("  ja4 {ja4}  ja3 {ja3}\n"),
+        None => String::new(),
+    });
+    lines.lines().zip(prints).map(|(line, print)| format!("{line}\n{print}")).collect()
+}
+
 /// Every client that some suite uses.
-fn clients(project: &Project, library: &Library) -> Result<Vec<Row>> {
+fn clients(project: &Project, library: &Library) -> Result<Vec<ClientRow>> {
     let builder = Builder::new(project.root(), &project.cache());
     let used: BTreeSet<_> = library
         .suites
@@ -82,7 +110,11 @@ fn clients(project: &Project, library: &Library) -> Result<Vec<Row>> {
             let profile = library.profile(&client.profile)?;
             let missing = !known.iter().any(|build| build.name == client.build);
             let note = if missing { " (no such build)" } else { "" };
-            Ok(row(&client.to_string(), &format!("{}{note}", profile.summary)))
+            let recorded = Recorded::load(&Recorded::path(&project.suites(), &client))?;
+            Ok(ClientRow {
+                row: row(&client.to_string(), &format!("{}{note}", profile.summary)),
+                fingerprint: recorded.map(|recorded| Fingerprint::of(recorded.hello())),
+            })
         })
         .collect()
 }
