@@ -3,7 +3,8 @@
 //! ```text
 //! <run>/run.json                      what was to be run, on what; rewritten once at the end
 //! <run>/cells.jsonl                   one line for each finished cell, written as it finishes
-//! <run>/cells/<client>/<broker>/      device.log and transcript.jsonl of one cell
+//! <run>/cells/<client>/<broker>/      device.log and transcript.jsonl of one cell; of a survey's
+//!                                     cells only of those that are not as expected
 //! ```
 //!
 //! A line is written with one call, so a run that is killed leaves whole lines and at most one torn
@@ -199,6 +200,14 @@ pub struct ImageRecord {
     pub compilers: Option<String>,
 }
 
+impl Verdict {
+    /// Whether there is nothing to look into: as the snapshot says, or nothing was to be seen.
+    #[must_use]
+    pub fn is_expected(self) -> bool {
+        matches!(self, Self::Match | Self::Unsupported | Self::Skipped)
+    }
+}
+
 /// The ClientHello of a cell, decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloRecord {
@@ -322,6 +331,14 @@ impl RunFolder {
         let entries = folder.join("transcript.jsonl");
         let text = transcript.to_jsonl().map_err(io::Error::other);
         text.and_then(|text| std::fs::write(&entries, text)).map_err(failed("write", &entries))?;
+        self.append_line(cell)
+    }
+
+    /// Writes the line of one cell alone: of a cell that is not worth files of its own.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the file.
+    pub fn append_line(&mut self, cell: &CellRecord) -> Result<(), RecordError> {
         let line = self.path.join("cells.jsonl");
         let text = serde_json::to_vec(cell).map_err(io::Error::other);
         text.and_then(|mut text| {

@@ -40,10 +40,10 @@ pub fn is_emulated(kind: &str) -> bool {
 
 /// Counts of verdicts in one line, the bad ones first.
 #[must_use]
-pub fn totals(cells: &[CellRecord]) -> String {
+pub fn totals<'a>(cells: impl IntoIterator<Item = &'a CellRecord> + Clone) -> String {
     let counted: Vec<_> = VERDICTS
         .into_iter()
-        .map(|word| (cells.iter().filter(|cell| cell.verdict == word).count(), word))
+        .map(|word| (cells.clone().into_iter().filter(|cell| cell.verdict == word).count(), word))
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {}", verdict(word)))
         .collect();

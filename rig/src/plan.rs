@@ -1,8 +1,17 @@
 //! What is to be run: cells with everything they need, in an order that changes boards rarely.
+//!
+//! ```text
+//! suites --filters--> cells --by build, then by broker--> jobs --shard--> this machine's part
+//! ```
+//!
+//! Builds and brokers come in the order in which the suites name them first. A board is loaded anew
+//! only where the build changes, and cells of one broker are neighbours. A shard is one stretch of
+//! that order, so that at most its first and its last build are shared with another machine.
 
 use crate::firmware::BuildInfo;
+use brokers::product::Product;
 use std::collections::{HashMap, HashSet};
-use suites::broker::BrokerProfile;
+use suites::broker::{BrokerProfile, Fault};
 use suites::cell::CellId;
 use suites::library::{Library, Unknown};
 use suites::profile::ClientProfile;
@@ -16,10 +25,26 @@ pub struct Job {
     pub suite: String,
     /// mbedTLS debug threshold, from the suite.
     pub log_level: u8,
+    /// Whether the suite is a survey: only the outcome is kept, see [`suites::Suite`].
+    pub survey: bool,
     /// The client's profile.
     pub profile: ClientProfile,
     /// The broker's profile.
     pub broker: BrokerProfile,
+}
+
+impl Job {
+    /// Whether the cell's client mostly waits, so that it needs hardly any of a core: for a broker
+    /// that is silent or slow on purpose, or for a product's program, whose start takes seconds.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let slow = self.broker.misbehave.is_some_and(|misbehave| match misbehave.does {
+            Fault::Stall { ms } => ms > 0,
+            Fault::ByteByByte { pause_ms } => pause_ms > 0,
+            _ => false,
+        });
+        slow || Product::of(self.broker.front).is_some()
+    }
 }
 
 /// One part of a plan that is split among several machines.
@@ -63,7 +88,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// The jobs of the named suites that pass every filter, each cell once, grouped by build.
+/// The jobs of the named suites that pass every filter, each cell once, by build and then by broker.
 ///
 /// The order is stable: the same suites and filters always give the same list.
 ///
@@ -95,25 +120,38 @@ pub fn expand(
                     cell: cell.clone(),
                     suite: suite.name.clone(),
                     log_level: suite.log_level,
+                    survey: suite.survey,
                     profile: library.profile(&cell.client.profile)?.clone(),
                     broker: library.broker(&cell.broker)?.clone(),
                 });
             }
         }
     }
-    // A stable sort keeps the file's order within a build, and the builds' order as they appear.
-    let mut order = HashMap::new();
-    for job in &jobs {
-        let next = order.len();
-        order.entry(job.cell.client.build.clone()).or_insert(next);
-    }
-    jobs.sort_by_key(|job| order.get(&job.cell.client.build).copied());
-    if let Some(shard) = shard {
-        let mut number = 0;
-        jobs.retain(|_| {
-            number += 1;
-            (number - 1) % shard.of == shard.index - 1
-        });
-    }
-    Ok(jobs)
+    order(&mut jobs);
+    Ok(match shard {
+        Some(Shard { index, of }) => {
+            let cut = |part: usize| (jobs.len() * part).div_ceil(of);
+            let (from, to) = (cut(index - 1), cut(index));
+            jobs.drain(from..to).collect()
+        }
+        None => jobs,
+    })
+}
+
+/// By build, then by broker, both in the order in which they appear; clients of one build at one
+/// broker stay as they are, because the sort is stable.
+fn order(jobs: &mut Vec<Job>) {
+    let (mut builds, mut brokers) = (HashMap::new(), HashMap::new());
+    let mut keyed: Vec<_> = std::mem::take(jobs)
+        .into_iter()
+        .map(|job| {
+            let next = builds.len();
+            let build = *builds.entry(job.cell.client.build.clone()).or_insert(next);
+            let next = brokers.len();
+            let broker = *brokers.entry(job.cell.broker.clone()).or_insert(next);
+            ((build, broker), job)
+        })
+        .collect();
+    keyed.sort_by_key(|(place, _)| *place);
+    jobs.extend(keyed.into_iter().map(|(_, job)| job));
 }

@@ -4,14 +4,16 @@
 //! jobs --queue--> worker 1..N --(board, broker, session)--> RunEvent --> one listener
 //! ```
 //!
-//! A worker keeps its board while cells of the same build are left. A board that no longer answers
+//! A worker keeps its board while cells of the same build are left. Beside the workers that were
+//! asked for there are patient ones, which cost no core: they take the cells whose clients mostly
+//! wait. A board that no longer answers
 //! is brought back ([`crate::station`]) and its cell is run once more. One that the rig starts by
 //! itself and that does not come up makes the cell a fault of the rig; an attached one is out of
 //! service then, and another board takes its cells. No other cell's result is lost.
 
 mod queue;
 
-use crate::board::{Limits, Slot};
+use crate::board::{Kind, Limits, Slot};
 use crate::command::{self, LogLines, Prepared};
 use crate::deadline::Interrupt;
 use crate::firmware::Image;
@@ -74,15 +76,18 @@ pub fn run(
     slots: Vec<Slot>,
     mut listen: impl FnMut(RunEvent),
 ) {
-    let queue = Queue::new(jobs, slots.len());
+    let patient = patient(&jobs, &slots);
+    let queue = Queue::new(jobs, slots.len(), patient.len());
     let fronts = Fronts::default();
     std::thread::scope(|scope| {
         let (sender, events) = mpsc::channel();
-        for slot in slots {
+        let places = slots.into_iter().map(|slot| (slot, false));
+        for (slot, patient) in places.chain(patient.into_iter().map(|slot| (slot, true))) {
             let sender = sender.clone();
             let (queue, fronts) = (&queue, &fronts);
             scope.spawn(move || {
-                Worker { workshop, fronts, station: Station::new(slot) }.work(queue, &sender);
+                let station = Station::new(slot);
+                Worker { workshop, fronts, station, patient }.work(queue, &sender);
             });
         }
         // The loop ends when the last worker drops its sender.
@@ -91,10 +96,28 @@ pub fn run(
     });
 }
 
+/// Most workers for cells that mostly wait. A few processes more cost nothing; at a product this
+/// many clients connect at once.
+const PATIENT: usize = 16;
+
+/// Boards for the cells that mostly wait: a waiting process costs no core, so they need not stand in
+/// line with those that compute. An emulated core that waits does cost one, and of attached boards
+/// there are as many as there are. Where one cell is wanted at a time there are none either.
+fn patient(jobs: &[Job], slots: &[Slot]) -> Vec<Slot> {
+    let native = |slot: &Slot| *slot == Slot::Started(Kind::Native);
+    if slots.len() < 2 || !slots.iter().all(native) {
+        return Vec::new();
+    }
+    let waiting = jobs.iter().filter(|job| job.waits()).count();
+    vec![Slot::Started(Kind::Native); waiting.min(PATIENT)]
+}
+
 struct Worker<'a> {
     workshop: &'a Workshop<'a>,
     fronts: &'a Fronts,
     station: Station,
+    /// Whether it is there for cells that mostly wait.
+    patient: bool,
 }
 
 /// What became of a cell that a worker took.
@@ -119,7 +142,8 @@ impl Worker<'_> {
         let tell = |event| {
             let _ = events.send(event);
         };
-        while let Some(job) = queue.take(self.station.build(), self.workshop.interrupt) {
+        let interrupt = self.workshop.interrupt;
+        while let Some(job) = queue.take(self.station.build(), self.patient, interrupt) {
             tell(RunEvent::Started(job.cell.clone()));
             match self.cell(&job) {
                 Taken::Done(cell) => tell(RunEvent::Finished(cell)),
@@ -153,8 +177,8 @@ impl Worker<'_> {
             }
         };
         let workshop = self.workshop;
-        let prepared =
-            command::prepare(job, workshop.brokers, &broker, workshop.seed, workshop.log_lines);
+        let log_lines = if job.survey { LogLines::Quoted } else { workshop.log_lines };
+        let prepared = command::prepare(job, workshop.brokers, &broker, workshop.seed, log_lines);
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -1,7 +1,8 @@
 //! The end of a run for a person: what connects, what does not, why, and what to change.
 //!
 //! Pure: records in, text out. Cells that are not as predicted come first. Those that did not
-//! connect are grouped by the reason, so that a sentence stands once and not twenty times.
+//! connect are grouped by the reason, so that a sentence stands once and not twenty times. Of a run
+//! of more cells than anybody reads, those that are as expected are counted and not listed.
 
 use console::Style;
 use reports::diagnosis::{Cause, Diagnosis};
@@ -61,6 +62,9 @@ impl Paint {
     }
 }
 
+/// Up to so many cells a run lists all of them.
+const LISTED: usize = 500;
+
 /// The whole summary; ends with a line feed.
 #[must_use]
 pub fn render(cells: &[CellRecord], paint: Paint) -> String {
@@ -83,12 +87,11 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
         others.into_iter().partition(|cell| cell.diagnosis.is_none());
     if !faults.is_empty() {
         section(&mut out, paint, "No result", faults.len());
-        for cell in faults {
-            table.line(&mut out, cell);
+        table.list(&mut out, &faults, |out, cell| {
             if let Some(note) = &cell.note {
-                paint.sentence(&mut out, 4, note);
+                paint.sentence(out, 4, note);
             }
-        }
+        });
     }
     if !failed.is_empty() {
         section(&mut out, paint, "Did not connect", failed.len());
@@ -98,9 +101,7 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
     }
     if !connected.is_empty() {
         section(&mut out, paint, "Connected", connected.len());
-        for cell in connected {
-            table.line(&mut out, cell);
-        }
+        table.list(&mut out, &connected, |_, _| {});
     }
     out
 }
@@ -152,6 +153,8 @@ fn put(out: &mut String, indent: usize, text: &str) {
 /// How cells are lined up.
 struct Table {
     paint: Paint,
+    /// Whether cells that are as expected are listed, too.
+    all: bool,
     /// The stack of every client, if it is the same: then it is said once.
     stack: Option<String>,
     /// Width of the widest `client -> broker`.
@@ -164,10 +167,33 @@ impl Table {
     fn of(cells: &[CellRecord], paint: Paint) -> Self {
         let first = cells.first().map(|cell| cell.build.stack().to_owned());
         let stack = first.filter(|stack| cells.iter().all(|cell| cell.build.stack() == stack));
-        let mut table = Self { paint, stack, names: 0, costs: 0 };
-        table.names = cells.iter().map(|cell| table.name(cell).len()).max().unwrap_or(0);
-        table.costs = cells.iter().map(|cell| cost(cell).len()).max().unwrap_or(0);
+        let all = cells.len() <= LISTED;
+        let mut table = Self { paint, all, stack, names: 0, costs: 0 };
+        let listed: Vec<_> = cells.iter().filter(|cell| table.lists(cell)).collect();
+        table.names = listed.iter().map(|cell| table.name(cell).len()).max().unwrap_or(0);
+        table.costs = listed.iter().map(|cell| cost(cell).len()).max().unwrap_or(0);
         table
+    }
+
+    fn lists(&self, cell: &CellRecord) -> bool {
+        self.all || !cell.verdict.is_expected()
+    }
+
+    /// A line for each cell that is listed, with what stands below it, and one that counts the rest.
+    fn list(
+        &self,
+        out: &mut String,
+        cells: &[&CellRecord],
+        below: impl Fn(&mut String, &CellRecord),
+    ) {
+        let (listed, counted): (Vec<_>, Vec<_>) = cells.iter().partition(|cell| self.lists(cell));
+        for cell in listed {
+            self.line(out, cell);
+            below(out, cell);
+        }
+        if !counted.is_empty() {
+            put(out, 4, &format!("not listed: {}", totals(counted.iter().copied())));
+        }
     }
 
     fn name(&self, cell: &CellRecord) -> String {
@@ -221,9 +247,7 @@ fn reason(out: &mut String, table: &Table, group: &(&Diagnosis, Vec<&CellRecord>
     let paint = table.paint;
     let cause = paint.bold(diagnosis.cause.key());
     paint.sentence(out, 2, &format!("{cause}: {}", diagnosis.summary));
-    for cell in cells {
-        table.line(out, cell);
-    }
+    table.list(out, cells, |_, _| {});
     if let Some(fix) = diagnosis.fix.first() {
         paint.sentence(out, 4, &format!("{} {fix}", paint.bold("fix:")));
     }

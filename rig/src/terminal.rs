@@ -19,8 +19,14 @@ pub struct Terminal {
     bar: ProgressBar,
     interactive: bool,
     running: Vec<CellId>,
+    /// Cells of the run, and how many of them are finished and not as expected.
+    count: usize,
+    finished: usize,
     unexpected: usize,
 }
+
+/// After so many cells of a survey a log says how far it is.
+const WORD_EVERY: usize = 1000;
 
 impl Default for Terminal {
     fn default() -> Self {
@@ -36,6 +42,8 @@ impl Terminal {
             bar: ProgressBar::hidden(),
             interactive: console::Term::stderr().features().is_attended(),
             running: Vec::new(),
+            count: 0,
+            finished: 0,
             unexpected: 0,
         }
     }
@@ -123,6 +131,7 @@ impl Terminal {
     /// Begins to show the progress of this many cells.
     pub fn begin_cells(&mut self, count: usize) {
         self.done();
+        self.count = count;
         if self.interactive {
             self.bar = ProgressBar::new(count as u64);
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -159,8 +168,14 @@ impl Terminal {
         let unexpected =
             matches!(cell.record.verdict, Verdict::Changed | Verdict::Surprise | Verdict::Fault);
         self.unexpected += usize::from(unexpected);
-        // On a terminal the bar is enough for cells in order; in a log every line counts.
-        if unexpected || !self.interactive {
+        self.finished += 1;
+        // On a terminal the bar is enough for cells in order; in a log every line counts, but for a
+        // survey's: there a word now and then says that it goes on.
+        let plain = cell.survey && cell.record.verdict.is_expected();
+        if plain && !self.interactive && self.finished.is_multiple_of(WORD_EVERY) {
+            self.say(&format!("{} of {} cells done", self.finished, self.count));
+        }
+        if unexpected || !(self.interactive || plain) {
             let record = &cell.record;
             let note = record.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
             let verdict = match record.verdict {

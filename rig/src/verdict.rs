@@ -23,6 +23,8 @@ pub struct Cell {
     pub transcript: Transcript,
     /// The suite whose snapshot applies.
     pub suite: String,
+    /// Whether that suite is a survey.
+    pub survey: bool,
     /// What a snapshot would hold; `None` where there is nothing to expect again.
     pub seen: Option<Expected>,
 }
@@ -61,7 +63,9 @@ pub fn conclude(
         outcome: outcome.clone(),
         cause: diagnosis.cause.to_string(),
         measured: match (&clock, &latency, heap_peak_bytes) {
-            (Some(clock), Some(latency), Some(heap_peak_bytes)) if repeats(latency.unit) => {
+            (Some(clock), Some(latency), Some(heap_peak_bytes))
+                if repeats(latency.unit) && !job.survey =>
+            {
                 let measured = Measured {
                     unit: latency.unit,
                     compilers: clock.compilers.clone(),
@@ -101,7 +105,7 @@ pub fn conclude(
         stack_peak_bytes,
         outcome,
     };
-    Cell { record, transcript, suite: job.suite.clone(), seen }
+    Cell { record, transcript, suite: job.suite.clone(), survey: job.survey, seen }
 }
 
 /// A cell that cannot be run here for a reason that is nobody's fault.

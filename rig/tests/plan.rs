@@ -68,13 +68,13 @@ fn cells(suites: &[&str], filters: &[&str], shard: Option<&str>) -> Vec<String> 
 }
 
 const ALL: [&str; 7] =
-    ["s/a+one/p", "s/a+one/q", "s/a+two/p", "s/a+two/q", "s/b+one/p", "s/b+one/q", "s/b+two/q"];
+    ["s/a+one/p", "s/a+two/p", "s/a+one/q", "s/a+two/q", "s/b+one/p", "s/b+one/q", "s/b+two/q"];
 
 #[test]
-fn cells_are_grouped_by_build_and_each_is_there_once() {
+fn cells_are_grouped_by_build_then_by_broker_and_each_is_there_once() {
     assert_eq!(cells(&["first", "second"], &[], None), ALL);
     assert_eq!(cells(&["first", "first"], &[], None), ALL[..6]);
-    let second = ["s/b+one/q", "s/b+two/q", "s/b+one/p", "s/a+one/p", "s/a+one/q", "s/a+two/p"];
+    let second = ["s/b+one/q", "s/b+two/q", "s/b+one/p", "s/a+one/q", "s/a+two/q", "s/a+one/p"];
     assert_eq!(cells(&["second", "first"], &[], None)[..6], second);
 }
 
@@ -90,13 +90,13 @@ fn the_first_suite_counts() {
 }
 
 #[rstest]
-#[case::a_broker(&["/p"], &[0, 2, 4])]
-#[case::a_client(&["+two/"], &[2, 3, 6])]
+#[case::a_broker(&["/p"], &[0, 1, 4])]
+#[case::a_client(&["+two/"], &[1, 3, 6])]
 #[case::a_whole_cell(&["s/b+one/q"], &[5])]
 #[case::either_of_two(&["+two/p", "s/a+one/q"], &[1, 2])]
 #[case::everything(&[""], &[0, 1, 2, 3, 4, 5, 6])]
-#[case::all_words(&["s/a +one"], &[0, 1])]
-#[case::words_that_must_not_fit(&["s/a !+one"], &[2, 3])]
+#[case::all_words(&["s/a +one"], &[0, 2])]
+#[case::words_that_must_not_fit(&["s/a !+one"], &[1, 3])]
 #[case::no_pattern(&["s/.*"], &[])]
 #[case::nothing(&["+three"], &[])]
 fn a_filter_is_a_part_of_the_cells_id(#[case] filters: &[&str], #[case] wanted: &[usize]) {
@@ -111,9 +111,8 @@ fn shards_share_out_every_cell_once(#[values(1, 2, 3, 7, 9)] of: usize) {
         .collect();
     let sizes = shards.iter().map(Vec::len);
     assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1, "{shards:?}");
-    let mut together = shards.concat();
-    together.sort();
-    assert_eq!(together, ALL);
+    // One after the other they are the plan: no build is on more machines than it must be.
+    assert_eq!(shards.concat(), ALL);
 }
 
 #[rstest]

@@ -21,11 +21,19 @@
 //! total = 104_512
 //! heap_peak_bytes = 40_112
 //! ```
+//!
+//! The snapshot of a survey (see [`crate::Suite`]) says the same of each broker in one line, without
+//! figures, so that thousands of cells can be looked through:
+//!
+//! ```toml
+//! hivemq-cloud-2021 = { result = "failed", stage = "server_hello", error = "-0x7280", ... }
+//! ```
 
 use crate::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use toml::ser::ValueSerializer;
 use wire::message::ClockUnit;
 
 /// Expectations of one client in one suite, by broker name.
@@ -100,6 +108,11 @@ impl Expected {
         changes
     }
 
+    /// The same without figures.
+    fn bare(&self) -> Self {
+        Self { measured: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Takes over what `seen` says, and keeps the measurements of kinds it does not have. Figures of
     /// an image from other compilers do not replace those that are there: two people with two
     /// compilers would undo each other's.
@@ -117,8 +130,7 @@ impl Expected {
 }
 
 fn exact_changes(expected: &Expected, seen: &Expected) -> Vec<Change> {
-    let bare = |expected: &Expected| Expected { measured: BTreeMap::new(), ..expected.clone() };
-    changes_between(&bare(expected), &bare(seen))
+    changes_between(&expected.bare(), &seen.bare())
 }
 
 /// Field by field, as files show them.
@@ -209,10 +221,22 @@ impl Snapshot {
         toml::from_str(text)
     }
 
-    /// The text of the snapshot, one value on a line, in the order of names.
+    /// The text of the snapshot, one value on a line, in the order of names; of a survey's, one
+    /// broker on a line, figures left out.
     #[must_use]
-    pub fn text(&self) -> String {
-        toml::to_string(self).unwrap_or_default()
+    pub fn text(&self, survey: bool) -> String {
+        if !survey {
+            return toml::to_string(self).unwrap_or_default();
+        }
+        let lines = self.0.iter().map(|(broker, expected)| {
+            let mut line = String::new();
+            // Writing to a string cannot fail, and an outcome is nothing that TOML has no words for.
+            let _ = expected.bare().serialize(ValueSerializer::new(&mut line));
+            // A name is made of letters, digits and `-_.`; with a dot in it TOML wants it quoted.
+            let quote = if broker.contains('.') { "\"" } else { "" };
+            format!("{quote}{broker}{quote} = {line}\n")
+        });
+        lines.collect()
     }
 
     /// Where the snapshot of `client` in `suite` lives below the `suites` folder. The file is an
@@ -246,16 +270,18 @@ impl Snapshot {
         })
     }
 
-    /// Writes the snapshot to `path` as `insta` would, whole or not at all.
+    /// Writes the snapshot to `path` as `insta` would, whole or not at all; in which form, see
+    /// [`Snapshot::text`].
     ///
     /// # Errors
     /// [`SnapshotError`] names the file.
-    pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
+    pub fn save(&self, path: &Path, survey: bool) -> Result<(), SnapshotError> {
         let failed = |source| SnapshotError::File { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let text = format!("---\nsource: suites/check/tests/snapshots.rs\n---\n{}", self.text());
+        let text =
+            format!("---\nsource: suites/check/tests/snapshots.rs\n---\n{}", self.text(survey));
         let fresh = path.with_extension("snap.tmp");
         std::fs::write(&fresh, text).map_err(failed)?;
         std::fs::rename(&fresh, path).map_err(failed)

@@ -25,6 +25,11 @@ pub struct Suite {
     /// mbedTLS debug threshold of its clients, 0 to 4. It costs time on the link, and none of what
     /// is measured.
     pub log_level: u8,
+    /// Whether it is a survey: so many cells that of each the outcome alone is kept. Its snapshots
+    /// hold no figures, one line for each broker; of the debug output come only the lines that a
+    /// diagnosis quotes; and files of its own, and the trace of its prediction in the record, has a
+    /// cell only if it is not as expected.
+    pub survey: bool,
     /// Every cell once, in file order.
     pub cells: Vec<CellId>,
 }
@@ -57,6 +62,8 @@ struct RawSuite {
     summary: String,
     #[serde(default = "default_log_level")]
     log_level: u8,
+    #[serde(default)]
+    survey: bool,
     cells: Vec<RawGroup>,
 }
 
@@ -141,11 +148,12 @@ impl SuiteFile {
                 }
             }
         }
-        let RawSuite { summary, log_level, .. } = &self.raw;
+        let RawSuite { summary, log_level, survey, .. } = &self.raw;
         Ok(Suite {
             name: self.name.clone(),
             summary: summary.clone(),
             log_level: *log_level,
+            survey: *survey,
             cells,
         })
     }

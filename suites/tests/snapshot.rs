@@ -43,8 +43,21 @@ fn the_text_is_one_value_on_a_line_and_reads_back() {
     let mut snapshot = Snapshot::default();
     snapshot.accept("hivemq-cloud-2021", connected(5_500_000));
     snapshot.accept("alert-on-reject", failed());
-    insta::assert_snapshot!(snapshot.text());
-    assert_eq!(Snapshot::parse(&snapshot.text()).unwrap(), snapshot);
+    insta::assert_snapshot!(snapshot.text(false));
+    assert_eq!(Snapshot::parse(&snapshot.text(false)).unwrap(), snapshot);
+}
+
+/// A survey's snapshot keeps no figures, so its text reads back without them.
+#[test]
+fn the_text_of_a_survey_is_one_broker_on_a_line_and_reads_back() {
+    let mut snapshot = Snapshot::default();
+    snapshot.accept("mosquitto-2.0-default", connected(5_500_000));
+    snapshot.accept("alert-on-reject", failed());
+    insta::assert_snapshot!(snapshot.text(true));
+    let read = Snapshot::parse(&snapshot.text(true)).unwrap();
+    assert_eq!(read.text(true), snapshot.text(true));
+    assert!(read.0["mosquitto-2.0-default"].measured.is_empty());
+    assert_eq!(read.0["alert-on-reject"], failed());
 }
 
 #[test]
@@ -111,7 +124,7 @@ fn a_snapshot_file_is_written_and_read() {
     assert_eq!(Snapshot::load(&path).unwrap(), None);
     let mut snapshot = Snapshot::default();
     snapshot.accept("alert-on-reject", failed());
-    snapshot.save(&path).unwrap();
+    snapshot.save(&path, false).unwrap();
     assert_eq!(Snapshot::load(&path).unwrap(), Some(snapshot));
     std::fs::write(&path, "---\nsource: x\n---\n[a\n").unwrap();
     let error = Snapshot::load(&path).unwrap_err().to_string();

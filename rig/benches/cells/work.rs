@@ -52,6 +52,7 @@ impl Work {
             cell: CellId { client, broker: BROKER.to_owned() },
             suite: "bench".to_owned(),
             log_level: LOG_LEVEL,
+            survey: false,
         };
         let brokers = Brokers::new(&project.cache().join("pki"))?;
         // Makes the broker's keys if there are none yet.

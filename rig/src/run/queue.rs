@@ -18,6 +18,8 @@ pub(super) struct Queue {
 
 struct State {
     jobs: VecDeque<Job>,
+    /// Those whose clients mostly wait; empty if nobody is there for them alone.
+    waiting: VecDeque<Job>,
     /// Workers that have a job in hand.
     busy: usize,
     /// Workers whose board can be used.
@@ -25,8 +27,16 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(jobs: Vec<Job>, workers: usize) -> Self {
-        let state = State { jobs: VecDeque::from(jobs), busy: 0, in_service: workers };
+    /// For so many workers, and `patient` ones besides that take only cells which mostly wait.
+    pub(super) fn new(jobs: Vec<Job>, workers: usize, patient: usize) -> Self {
+        let (waiting, jobs): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| patient > 0 && job.waits());
+        let state = State {
+            jobs: VecDeque::from(jobs),
+            waiting: VecDeque::from(waiting),
+            busy: 0,
+            in_service: workers + patient,
+        };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -34,21 +44,30 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first job for the build that is on the board, else the first of all. While others are at
-    /// work this waits: one of them may have to give its job back.
-    pub(super) fn take(&self, build: Option<&BuildName>, interrupt: &Interrupt) -> Option<Job> {
+    /// The first job for the build that is on the board, else the first of all; for a patient worker
+    /// of those that mostly wait, for others of these last. While others are at work this waits: one
+    /// of them may have to give its job back.
+    pub(super) fn take(
+        &self,
+        build: Option<&BuildName>,
+        patient: bool,
+        interrupt: &Interrupt,
+    ) -> Option<Job> {
         let mut state = self.lock();
         loop {
             if interrupt.requested() {
                 return None;
             }
             let of_build = |job: &Job| build.is_some_and(|build| job.cell.client.build == *build);
-            let same = state.jobs.iter().position(of_build);
-            if let Some(job) = state.jobs.remove(same.unwrap_or(0)) {
+            let State { jobs, waiting, .. } = &mut *state;
+            let own = if patient || jobs.is_empty() { waiting } else { jobs };
+            let same = own.iter().position(of_build);
+            if let Some(job) = own.remove(same.unwrap_or(0)) {
                 state.busy += 1;
                 return Some(job);
             }
-            if state.busy == 0 {
+            // Patient workers have boards that the rig starts by itself: nothing comes back from them.
+            if state.busy == 0 || patient {
                 return None;
             }
             let waited = self.changed.wait_timeout(state, SLICE);
@@ -69,7 +88,10 @@ impl Queue {
         state.busy -= 1;
         state.in_service -= 1;
         state.jobs.push_front(job);
-        let orphans = (state.in_service == 0).then(|| state.jobs.drain(..).collect());
+        let orphans = (state.in_service == 0).then(|| {
+            let State { jobs, waiting, .. } = &mut *state;
+            jobs.drain(..).chain(waiting.drain(..)).collect()
+        });
         drop(state);
         self.changed.notify_all();
         orphans

@@ -107,6 +107,7 @@ pub fn job(cell: &str) -> Job {
     Job {
         suite: "test".to_owned(),
         log_level: 4,
+        survey: false,
         profile: library.profile(&cell.client.profile).unwrap().clone(),
         broker: library.broker(&cell.broker).unwrap().clone(),
         cell,

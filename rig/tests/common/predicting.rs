@@ -42,7 +42,7 @@ pub fn profile(name: &str, more: &str) -> ClientProfile {
 
 pub fn job(build: &str, profile: ClientProfile, broker: BrokerProfile) -> Job {
     let cell: CellId = format!("{build}+{}/{}", profile.name, broker.name).parse().unwrap();
-    Job { suite: "test".to_owned(), log_level: 1, profile, broker, cell }
+    Job { suite: "test".to_owned(), log_level: 1, survey: false, profile, broker, cell }
 }
 
 pub fn cells(jobs: Vec<Job>) -> Vec<Cell> {

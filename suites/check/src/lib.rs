@@ -167,7 +167,8 @@ pub fn laid_over(
     client: &ClientName,
     cells: Vec<Cell>,
 ) -> Result<String, Box<dyn Error>> {
-    let (project, _) = open()?;
+    let (project, library) = open()?;
+    let survey = library.suite(suite)?.survey;
     let path = Snapshot::path(&project.suites(), suite, client);
     let mut snapshot = Snapshot::load(&path)?.unwrap_or_default();
     // A broker that the suite no longer names must not live on in the snapshot.
@@ -189,5 +190,5 @@ pub fn laid_over(
             }
         }
     }
-    Ok(snapshot.text())
+    Ok(snapshot.text(survey))
 }

@@ -187,12 +187,13 @@ fn brokers(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
     check("brokers", client, kind);
 }
 
-/// A client that is added to a suite must be added above as well.
+/// A client that is added to a suite must be added above as well. A survey is too large for this:
+/// CI runs it as `cargo rig run full`, which fails on what it does not expect.
 #[test]
 fn no_client_is_forgotten() {
     let source = include_str!("snapshots.rs");
     let (_, library) = open().unwrap();
-    for suite in library.suites.values() {
+    for suite in library.suites.values().filter(|suite| !suite.survey) {
         assert!(source.contains(&format!("check(\"{}\", client, kind)", suite.name)));
         let clients: BTreeSet<_> = suite.cells.iter().map(|cell| cell.client.to_string()).collect();
         for client in clients {
