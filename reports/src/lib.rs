@@ -5,16 +5,20 @@
 //!                                 |
 //!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
 //!                                                 |
-//!                                              writers --> report.html
+//!                                              writers --> report.html, junit.xml, report.md, badge.svg
 //! ```
 //!
 //! Nothing here opens a device or a socket. [`judge()`] and [`diagnosis`] are pure: a transcript that
 //! was kept can be judged again.
 
+pub mod badge;
 pub mod diagnosis;
 pub mod html;
 pub mod judge;
+pub mod junit;
+pub mod markdown;
 pub mod record;
+mod text;
 pub mod transcript;
 pub mod words;
 pub mod writers;

@@ -4,6 +4,7 @@ use crate::diagnosis::alert_text;
 use crate::record::{CellRecord, Latency, Verdict};
 use suites::names;
 use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
+use suites::snapshot::Change;
 use wire::message::ClockUnit;
 
 /// A verdict as a reader says it, for example "as expected".
@@ -97,4 +98,27 @@ pub fn duration(latency: &Latency) -> String {
         ClockUnit::Cycles => format!("{:.2} M cycles", total / 1e6),
         ClockUnit::Nanoseconds => format!("{:.2} ms", total / 1e6),
     }
+}
+
+/// How a cell differs from its snapshot, in one line.
+#[must_use]
+pub fn changes(cell: &CellRecord) -> String {
+    let timed_out = cell.outcome.result == OutcomeKind::TimedOut && cell.changes.is_empty();
+    match timed_out {
+        true => "timed out, which never satisfies a snapshot".to_owned(),
+        false => fields(&cell.changes, "expected"),
+    }
+}
+
+/// How a cell differs from what was predicted, in one line.
+#[must_use]
+pub fn surprises(cell: &CellRecord) -> String {
+    fields(&cell.surprises, "predicted")
+}
+
+fn fields(changes: &[Change], stated: &str) -> String {
+    let each = changes.iter().map(|Change { field, expected, seen }| {
+        format!("{field}: {stated} {expected}, saw {seen}")
+    });
+    each.collect::<Vec<_>>().join("; ")
 }

@@ -9,7 +9,7 @@
 //! needs no board and no network, and it may be called again and again.
 
 use crate::record::{self, CellRecord, RecordError, Run};
-use crate::{html, record::failed};
+use crate::{badge, html, junit, markdown, record::failed};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,12 @@ pub type Writer = fn(&Recorded) -> io::Result<Vec<u8>>;
 
 /// Every report by its file name, in the order in which they are written. `report.html` links to
 /// what the others wrote, so it stays last.
-pub const WRITERS: &[(&str, Writer)] = &[("report.html", html::page)];
+pub const WRITERS: &[(&str, Writer)] = &[
+    ("junit.xml", junit::write),
+    ("report.md", markdown::write),
+    ("badge.svg", badge::write),
+    ("report.html", html::page),
+];
 
 /// Writes every report of the run in `folder` into that folder, and returns the files.
 ///
