@@ -16,14 +16,26 @@
 //! head lets nothing run, load or be sent but the script and the style that stand in it, by their
 //! hashes.
 
+mod cost;
+mod files;
+mod findings;
+mod flow;
+mod hello;
 mod matrix;
+mod packed;
+mod panel;
+mod plots;
 mod text;
 
+use crate::record::{CellRecord, Run};
 use crate::words;
 use crate::writers::Recorded;
 use askama::Template;
+use findings::Findings;
 use matrix::{Matrix, Square};
+use plots::Plot;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::io;
 
 /// The page's style and script; plain text, no build step.
@@ -36,10 +48,24 @@ struct Page<'a> {
     policy: String,
     style: &'static str,
     script: &'static str,
-    run: &'a crate::Run,
-    totals: String,
+    run: &'a Run,
     emulated: bool,
+    /// How many cells of each verdict there are, the bad ones first.
+    totals: Vec<Total>,
+    /// Every cause that occurs, the most frequent first.
+    causes: Vec<(&'static str, usize)>,
+    findings: Findings<'a>,
     matrix: Matrix<'a>,
+    plots: Vec<Plot<'a>>,
+    /// For each row of the matrix its panels, see [`packed`].
+    panels: Vec<String>,
+}
+
+/// How many cells have a verdict.
+struct Total {
+    key: &'static str,
+    words: &'static str,
+    count: usize,
 }
 
 /// The page of one run.
@@ -47,17 +73,52 @@ struct Page<'a> {
 /// # Errors
 /// If a cell's files cannot be read.
 pub fn page(recorded: &Recorded) -> io::Result<Vec<u8>> {
+    let matrix = Matrix::of(recorded);
     let page = Page {
         policy: policy(),
         style: STYLE,
         script: SCRIPT,
         run: &recorded.run,
-        totals: words::totals(&recorded.cells),
         emulated: words::is_emulated(&recorded.run.board.kind),
-        matrix: Matrix::of(recorded),
+        totals: totals(&recorded.cells),
+        causes: causes(&recorded.cells),
+        findings: Findings::of(recorded),
+        panels: packed::rows(recorded, &matrix.records())?,
+        plots: plots::plots(&recorded.cells),
+        matrix,
     };
     let page = page.render().map_err(io::Error::other)?;
     Ok(text::visible(page).into_bytes())
+}
+
+fn totals(cells: &[CellRecord]) -> Vec<Total> {
+    let total = |verdict| Total {
+        key: matrix::verdict_key(verdict),
+        words: words::verdict(verdict),
+        count: cells.iter().filter(|cell| cell.verdict == verdict).count(),
+    };
+    words::VERDICTS.into_iter().map(total).filter(|total| total.count > 0).collect()
+}
+
+fn causes(cells: &[CellRecord]) -> Vec<(&'static str, usize)> {
+    let mut counts: HashMap<&'static str, usize> = HashMap::new();
+    for diagnosis in cells.iter().filter_map(|cell| cell.diagnosis.as_ref()) {
+        *counts.entry(diagnosis.cause.key()).or_default() += 1;
+    }
+    let mut causes: Vec<_> = counts.into_iter().collect();
+    causes.sort_by_key(|(cause, count)| (std::cmp::Reverse(*count), *cause));
+    causes
+}
+
+/// The outline of a plot's mark around its middle: kinds differ in shape, and not in colour alone.
+fn mark_path(kind: &str) -> &'static str {
+    match kind {
+        "RSA" => "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
+        "ECDHE" => "M0-6l6 10.5h-12z",
+        "DHE" => "M0-6l6 6l-6 6l-6-6z",
+        "TLS1.3" => "M-4.5-4.5h9v9h-9z",
+        _ => "M-6-2h4v-4h4v4h4v4h-4v4h-4v-4h-4z",
+    }
 }
 
 /// The page's content security policy: this style, this script, pictures that stand in the page, and

@@ -17,6 +17,7 @@ pub mod html;
 pub mod judge;
 pub mod junit;
 pub mod markdown;
+pub mod merge;
 pub mod record;
 mod text;
 pub mod transcript;

@@ -334,6 +334,27 @@ impl RunFolder {
         self.append_line(cell)
     }
 
+    /// Takes over a finished cell of another run, with a copy of its files; see [`crate::merge`].
+    ///
+    /// # Errors
+    /// [`RecordError`] names the file.
+    pub fn adopt(&mut self, cell: &CellRecord, files: &Path) -> Result<(), RecordError> {
+        let folder = self.cell_folder(&cell.cell);
+        // A cell without files, as one of a survey or of a run of which somebody kept the lines alone,
+        // stays one.
+        if files.is_dir() {
+            std::fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        }
+        for file in std::fs::read_dir(files).into_iter().flatten().flatten() {
+            let path = file.path();
+            if path.is_file() {
+                let copy = folder.join(file.file_name());
+                std::fs::copy(&path, &copy).map_err(failed("copy to", &copy))?;
+            }
+        }
+        self.append_line(cell)
+    }
+
     /// Writes the line of one cell alone: of a cell that is not worth files of its own.
     ///
     /// # Errors

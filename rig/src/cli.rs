@@ -56,6 +56,9 @@ pub enum Command {
     /// State what becomes of a cell, and which suites fall out where; nothing is started
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
+    /// Make the reports of a run again, or of the parts of one that was split among machines
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Load or flash one build on a board of the bench, verify it, and let it say hello
     #[command(after_help = FLASH_EXAMPLES)]
     Flash(FlashArgs),
@@ -95,6 +98,25 @@ pub struct PredictArgs {
     /// To whom: a broker profile, as `cargo rig list brokers` shows them
     #[arg(long, value_name = "BROKER")]
     pub broker: String,
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  cargo rig report target/rig/latest                    make report.html and its like again
+  cargo rig report part-1 part-2 part-3 --out together  one run out of those of --shard 1/3 to 3/3
+
+It needs no board and no network. Exit codes: 0 the reports are written, 2 the runs cannot be read or
+do not belong together, 3 the reports cannot be written.";
+
+/// Arguments of `rig report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folder of a run; several are put together into the folder that `--out` names
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Folder for the run that several are put together to
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 const FLASH_EXAMPLES: &str = "\

@@ -5,6 +5,7 @@ mod doctor;
 mod flash;
 mod list;
 mod predict;
+mod report;
 mod run;
 
 use crate::board::BoardError;
@@ -55,6 +56,7 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
             list::run(*what, suites, *build, cli.format, terminal)
         }
         Command::Predict(args) => predict::run(args, cli.format, terminal),
+        Command::Report(args) => report::run(args, cli.format, terminal),
         Command::Flash(args) => flash::flash(args, cli.format, terminal),
         Command::Backup(args) => flash::back_up(args, cli.format, terminal),
         Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),

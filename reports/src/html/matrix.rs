@@ -33,6 +33,7 @@ pub(super) enum Square<'a> {
 /// A cell as one square shows it.
 pub(super) struct Mark<'a> {
     pub cell: &'a CellId,
+    pub record: &'a CellRecord,
     /// What became of it, as the style's class.
     pub kind: &'static str,
     /// The same as a sign, for readers who tell colours apart badly.
@@ -70,6 +71,15 @@ impl<'a> Matrix<'a> {
         let rows = clients.into_iter().map(row).collect();
         Self { brokers, rows }
     }
+
+    /// The finished cells of each row.
+    pub fn records(&self) -> Vec<Vec<&'a CellRecord>> {
+        let record = |square: &Square<'a>| match square {
+            Square::Cell(mark) => Some(mark.record),
+            Square::Unplanned | Square::Unfinished => None,
+        };
+        self.rows.iter().map(|row| row.squares.iter().filter_map(record).collect()).collect()
+    }
 }
 
 impl<'a> Mark<'a> {
@@ -82,13 +92,19 @@ impl<'a> Mark<'a> {
         let cause = record.diagnosis.as_ref().map_or("", |diagnosis| diagnosis.cause.key());
         Self {
             cell: &record.cell,
+            record,
             kind,
             sign,
             hint: hint.map(short).unwrap_or_default(),
             verdict: verdict_key(record.verdict),
             cause,
-            label: format!("{}, {}", kind.replace('_', " "), words::verdict(record.verdict)),
+            label: format!("{}, {}", said(kind), words::verdict(record.verdict)),
         }
+    }
+
+    /// What became of it, in words.
+    pub fn said(&self) -> &'static str {
+        said(self.kind)
     }
 }
 
@@ -101,6 +117,16 @@ fn kind(record: &CellRecord) -> (&'static str, &'static str) {
         (_, OutcomeKind::TimedOut) => ("timed_out", "⧗"),
         (_, OutcomeKind::Unsupported) => ("unsupported", "–"),
         (_, OutcomeKind::RigFault) => ("rig_fault", "?"),
+    }
+}
+
+fn said(kind: &'static str) -> &'static str {
+    match kind {
+        "failed" => "did not connect",
+        "timed_out" => "timed out",
+        "rig_fault" => "fault of the rig",
+        "unsupported" => "not possible with this build",
+        other => other,
     }
 }
 
