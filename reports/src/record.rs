@@ -18,6 +18,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use suites::cell::{BuildName, CellId, ClientName};
+use suites::known::Deviation;
 use suites::outcome::Outcome;
 use suites::predict::Predicted;
 use suites::snapshot::Change;
@@ -91,6 +92,10 @@ pub struct CellRecord {
     /// How the outcome differs from the prediction; empty unless the verdict is `surprise`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub surprises: Vec<Change>,
+    /// The entry of `known.toml` that accepts this deviation; only if the verdict is `changed` or
+    /// `surprise`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub known: Option<Deviation>,
     /// Why; missing where there is nothing to explain about the client.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diagnosis: Option<Diagnosis>,
@@ -118,6 +123,12 @@ pub struct CellRecord {
 }
 
 impl CellRecord {
+    /// Whether the cell deviates from snapshot or prediction, and nobody has accepted that.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.verdict.is_deviation() && self.known.is_none()
+    }
+
     /// Whether the cell has an outcome of its client's, and nobody stated it beforehand.
     #[must_use]
     pub fn is_unpredicted(&self) -> bool {
@@ -201,6 +212,12 @@ pub struct ImageRecord {
 }
 
 impl Verdict {
+    /// Whether the outcome was to be expected and is another one.
+    #[must_use]
+    pub fn is_deviation(self) -> bool {
+        matches!(self, Self::Changed | Self::Surprise)
+    }
+
     /// Whether there is nothing to look into: as the snapshot says, or nothing was to be seen.
     #[must_use]
     pub fn is_expected(self) -> bool {

@@ -42,11 +42,16 @@ pub fn is_emulated(kind: &str) -> bool {
 /// Counts of verdicts in one line, the bad ones first.
 #[must_use]
 pub fn totals<'a>(cells: impl IntoIterator<Item = &'a CellRecord> + Clone) -> String {
-    let counted: Vec<_> = VERDICTS
-        .into_iter()
-        .map(|word| (cells.clone().into_iter().filter(|cell| cell.verdict == word).count(), word))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {}", verdict(word)))
+    let counted = VERDICTS.into_iter().flat_map(|word| [(word, false), (word, true)]);
+    let counted: Vec<_> = counted
+        .map(|(word, known)| {
+            let of_it = |cell: &&CellRecord| cell.verdict == word && cell.known.is_some() == known;
+            (cells.clone().into_iter().filter(of_it).count(), word, known)
+        })
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, word, known)| {
+            format!("{count} {}{}", verdict(word), if known { " (known)" } else { "" })
+        })
         .collect();
     counted.join(", ")
 }

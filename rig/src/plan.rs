@@ -104,7 +104,9 @@ pub fn expand(
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::of(text)).collect();
     let known: HashSet<&str> = builds.iter().map(|build| build.name.as_str()).collect();
     let mut planned = HashSet::new();
-    let mut jobs: Vec<Job> = Vec::new();
+    // Counted before the filters, so that what passes them keeps its order.
+    let (mut build_places, mut broker_places) = (Places::default(), Places::default());
+    let mut jobs: Vec<((usize, usize), Job)> = Vec::new();
     for name in suites {
         let suite = library.suite(name)?;
         for cell in &suite.cells {
@@ -113,45 +115,41 @@ pub fn expand(
                 let known = builds.iter().map(|build| build.name.as_str());
                 return Err(Unknown::new("build", build, known, "rig list builds"));
             }
+            let place = (build_places.of(build), broker_places.of(&cell.broker));
             let id = cell.to_string();
             let wanted = filters.is_empty() || filters.iter().any(|filter| filter.passes(&id));
             if wanted && planned.insert(id) {
-                jobs.push(Job {
+                let job = Job {
                     cell: cell.clone(),
                     suite: suite.name.clone(),
                     log_level: suite.log_level,
                     survey: suite.survey,
                     profile: library.profile(&cell.client.profile)?.clone(),
                     broker: library.broker(&cell.broker)?.clone(),
-                });
+                };
+                jobs.push((place, job));
             }
         }
     }
-    order(&mut jobs);
-    Ok(match shard {
+    // A stable sort: clients of one build at one broker stay in the suite's order.
+    jobs.sort_by_key(|(place, _)| *place);
+    let part = match shard {
         Some(Shard { index, of }) => {
             let cut = |part: usize| (jobs.len() * part).div_ceil(of);
-            let (from, to) = (cut(index - 1), cut(index));
-            jobs.drain(from..to).collect()
+            cut(index - 1)..cut(index)
         }
-        None => jobs,
-    })
+        None => 0..jobs.len(),
+    };
+    Ok(jobs.drain(part).map(|(_, job)| job).collect())
 }
 
-/// By build, then by broker, both in the order in which they appear; clients of one build at one
-/// broker stay as they are, because the sort is stable.
-fn order(jobs: &mut Vec<Job>) {
-    let (mut builds, mut brokers) = (HashMap::new(), HashMap::new());
-    let mut keyed: Vec<_> = std::mem::take(jobs)
-        .into_iter()
-        .map(|job| {
-            let next = builds.len();
-            let build = *builds.entry(job.cell.client.build.clone()).or_insert(next);
-            let next = brokers.len();
-            let broker = *brokers.entry(job.cell.broker.clone()).or_insert(next);
-            ((build, broker), job)
-        })
-        .collect();
-    keyed.sort_by_key(|(place, _)| *place);
-    jobs.extend(keyed.into_iter().map(|(_, job)| job));
+/// Names numbered in the order in which they are met.
+#[derive(Default)]
+struct Places<'a>(HashMap<&'a str, usize>);
+
+impl<'a> Places<'a> {
+    fn of(&mut self, name: &'a str) -> usize {
+        let next = self.0.len();
+        *self.0.entry(name).or_insert(next)
+    }
 }

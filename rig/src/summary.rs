@@ -9,6 +9,7 @@ use reports::diagnosis::{Cause, Diagnosis};
 use reports::record::{CellRecord, Recovery, Verdict};
 pub use reports::words::{duration, outcome, totals};
 use std::fmt::Write as _;
+use suites::known::Deviation;
 use suites::outcome::OutcomeKind;
 use suites::snapshot::Change;
 
@@ -48,8 +49,9 @@ impl Paint {
     }
 
     /// The verdict as a word; colour only underlines it.
-    fn verdict(self, verdict: Verdict) -> String {
-        let (word, style) = match verdict {
+    fn verdict(self, cell: &CellRecord) -> String {
+        let (word, style) = match cell.verdict {
+            _ if cell.known.is_some() => ("known", Style::new().yellow()),
             Verdict::Match => ("expected", Style::new().green()),
             Verdict::Changed => ("CHANGED", Style::new().red().bold()),
             Verdict::Surprise => ("SURPRISE", Style::new().red().bold()),
@@ -207,7 +209,7 @@ impl Table {
         let (names, costs) = (self.names, self.costs);
         let text = format!(
             "{} {:names$}  {}  {}",
-            self.paint.verdict(cell.verdict),
+            self.paint.verdict(cell),
             self.name(cell),
             self.paint.dim(&format!("{:>costs$}", cost(cell))),
             outcome(&cell.outcome),
@@ -219,6 +221,9 @@ impl Table {
         for change in &cell.changes {
             let Change { field, expected, seen } = change;
             put(out, 13, &format!("{field}: expected {expected}, saw {seen}"));
+        }
+        if let Some(Deviation { reason, link, .. }) = &cell.known {
+            self.paint.sentence(out, 13, &format!("known: {reason} ({link})"));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::verdict::Cell;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reports::record::Verdict;
 use reports::transcript::printable;
+use reports::words;
 use std::io::{self, Write};
 use std::time::Duration;
 use suites::CellId;
@@ -165,8 +166,7 @@ impl Terminal {
     fn finished(&mut self, cell: &Cell) {
         self.running.retain(|running| *running != cell.record.cell);
         self.bar.inc(1);
-        let unexpected =
-            matches!(cell.record.verdict, Verdict::Changed | Verdict::Surprise | Verdict::Fault);
+        let unexpected = cell.record.is_news() || cell.record.verdict == Verdict::Fault;
         self.unexpected += usize::from(unexpected);
         self.finished += 1;
         // On a terminal the bar is enough for cells in order; in a log every line counts, but for a
@@ -178,17 +178,10 @@ impl Terminal {
         if unexpected || !(self.interactive || plain) {
             let record = &cell.record;
             let note = record.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-            let verdict = match record.verdict {
-                Verdict::Match => "as expected",
-                Verdict::Changed => "changed",
-                Verdict::New => "new",
-                Verdict::Surprise => "surprise",
-                Verdict::Unsupported => "unsupported",
-                Verdict::Skipped => "skipped",
-                Verdict::Fault => "fault of the rig",
-            };
+            let known = if record.known.is_some() { ", known" } else { "" };
+            let verdict = words::verdict(record.verdict);
             self.say(&format!(
-                "{}: {} ({verdict}){note}",
+                "{}: {} ({verdict}{known}){note}",
                 record.cell,
                 summary::outcome(&record.outcome)
             ));

@@ -6,6 +6,7 @@ use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use suites::fingerprint::Fingerprint;
+use suites::known::Known;
 use suites::names;
 use suites::outcome::{End, Outcome, OutcomeKind, phase_name};
 use suites::predict::Predicted;
@@ -95,6 +96,7 @@ pub fn conclude(
         changes: Vec::new(),
         predicted: None,
         surprises: Vec::new(),
+        known: None,
         tries: 1,
         recovery: None,
         note: note(&transcript),
@@ -144,11 +146,15 @@ impl Cell {
     }
 
     /// Sets the verdict: from the prediction, if one was laid down and did not come true, else from
-    /// the snapshot of this client and suite, if there is one.
-    pub fn compare(&mut self, snapshot: Option<&Snapshot>) {
+    /// the snapshot of this client and suite, if there is one. A deviation that is `known` is marked
+    /// as such.
+    pub fn compare(&mut self, snapshot: Option<&Snapshot>, known: &Known) {
         self.compare_with_snapshot(snapshot);
         if !self.record.surprises.is_empty() {
             self.record.verdict = Verdict::Surprise;
+        }
+        if self.record.verdict.is_deviation() {
+            self.record.known = known.of(&self.record.cell, &self.record.board.kind).cloned();
         }
     }
 

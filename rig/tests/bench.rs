@@ -10,13 +10,14 @@
 
 mod common;
 
-use common::{Checkout, Seen, brokers, can_run, compare, image, images, job, signal, until};
+use common::{
+    Checkout, Seen, brokers, can_run, compare, image, images, job, signal, until, workshop,
+};
 use rig::bench::Bench;
 use rig::board::{Attached, Kind, Limits, Slot, qemu};
-use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::plan::Job;
-use rig::run::{RunEvent, SEED, Workshop};
+use rig::run::RunEvent;
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -315,17 +316,10 @@ fn a_board_that_hangs_is_reset_by_its_probe_and_its_cell_is_run_again() {
     let (checkout, emulator) = desk();
     let images = images([image(Kind::Qemu, BUILD)]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: SHORT,
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(SHORT, &images, &brokers, &interrupt);
     let mut started = 0;
     let mut cells = Vec::new();
-    rig::run::run(&workshop, vec![job(CELL); 3], vec![slot(&checkout, "desk-1")], |event| {
+    rig::run::run(&shop, vec![job(CELL); 3], vec![slot(&checkout, "desk-1")], |event| {
         match event {
             // The first cell has brought the board up; the second one meets a board that hangs.
             RunEvent::Started(_) => started += 1,
@@ -361,14 +355,7 @@ fn cells_of_a_board_that_is_out_of_service_are_taken_by_another_one() {
     fs::write(checkout.path("bench.toml"), bench).unwrap();
     let images = images([image(Kind::Qemu, BUILD)]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: SHORT,
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(SHORT, &images, &brokers, &interrupt);
     let slots = vec![slot(&checkout, "desk-1"), slot(&checkout, "desk-2")];
     let mut lost = Vec::new();
     let mut cells = Vec::new();
@@ -379,7 +366,7 @@ fn cells_of_a_board_that_is_out_of_service_are_taken_by_another_one() {
         let broker = format!("{}-{number}", job.cell.broker);
         Job { cell: CellId { broker, ..job.cell.clone() }, ..job }
     });
-    rig::run::run(&workshop, jobs.collect(), slots, |event| match event {
+    rig::run::run(&shop, jobs.collect(), slots, |event| match event {
         RunEvent::Started(_) => {}
         RunEvent::Finished(cell) => {
             if cell.record.board.name == "desk-1" {
@@ -441,14 +428,7 @@ fn a_power_command_brings_back_what_a_probe_cannot() {
     fs::write(checkout.path("bench.toml"), bench).unwrap();
     let images = images([image(Kind::Qemu, BUILD)]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: SHORT,
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(SHORT, &images, &brokers, &interrupt);
     let folder = emulator.folder.clone();
     let mut emulator = Some(emulator);
     let mut cells = Vec::new();
@@ -460,7 +440,7 @@ fn a_power_command_brings_back_what_a_probe_cannot() {
             revived
         });
         let jobs = vec![job(CELL); 2];
-        rig::run::run(&workshop, jobs, vec![slot(&checkout, "desk-1")], |event| {
+        rig::run::run(&shop, jobs, vec![slot(&checkout, "desk-1")], |event| {
             if let RunEvent::Finished(cell) = event {
                 if let Some(emulator) = emulator.take() {
                     let folder = emulator.folder.clone();

@@ -7,7 +7,9 @@
 mod common;
 
 use brokers::Broker;
-use common::{Checkout, Seen, boards, brokers, children, compare, image, images, job, run, signal};
+use common::{
+    Checkout, Seen, boards, brokers, children, compare, image, images, job, run, signal, workshop,
+};
 use common::{runs, stopped, until};
 use reports::record::{Verdict, read_cells};
 use rig::board::{BoardError, Dut, Kind, Limits, Slot};
@@ -15,7 +17,7 @@ use rig::command::{self, LogLines};
 use rig::deadline::Interrupt;
 use rig::firmware::Image;
 use rig::plan::Job;
-use rig::run::{SEED, Workshop, with_account};
+use rig::run::{SEED, with_account};
 use rig::session::{self, Finished};
 use rig::verdict::{Cell, conclude};
 use rstest::{Context, rstest};
@@ -81,17 +83,10 @@ fn a_bad_board_costs_its_own_cells_alone() {
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let limits = Limits { boot: SHORT.boot, ..Kind::Native.limits() };
     let kind = Kind::Native;
-    let workshop = Workshop {
-        limits,
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(limits, &images, &brokers, &interrupt);
     let bad = |broker: &str| job(&format!("{other}+default/{broker}"));
     let jobs = vec![bad("tls12-rsa-plain"), job(CELL), bad("hivemq-cloud-2021"), job(CELL)];
-    let cells = run(&workshop, jobs, vec![kind.into()], |_| {});
+    let cells = run(&shop, jobs, vec![kind.into()], |_| {});
     assert_eq!(cells.len(), 4);
     for cell in &cells {
         let bad = cell.record.build.as_str() == other;
@@ -196,16 +191,14 @@ fn a_board_that_hangs_or_dies_costs_no_cell(#[values(Signal::STOP, Signal::KILL)
     std::os::unix::fs::symlink(&real.path, &path).unwrap();
     let images = images([Image { path: path.clone(), ..real }]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: Limits { cell: SHORT.cell, ..Kind::Native.limits() },
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(
+        Limits { cell: SHORT.cell, ..Kind::Native.limits() },
+        &images,
+        &brokers,
+        &interrupt,
+    );
     let mut first = None;
-    let cells = run(&workshop, vec![job(CELL); CELLS], vec![Kind::Native.into()], |_| {
+    let cells = run(&shop, vec![job(CELL); CELLS], vec![Kind::Native.into()], |_| {
         if first.is_none() {
             let [board] = boards(&path)[..] else { return };
             signal(board, blow);

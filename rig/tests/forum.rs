@@ -10,14 +10,12 @@
 
 mod common;
 
-use common::{boards, brokers, can_run, compare, image, images, job, run};
+use common::{boards, brokers, can_run, compare, image, images, job, run, workshop};
 use reports::Cause;
 use reports::transcript::Seen;
 use rig::board::{Kind, Slot};
-use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::Image;
-use rig::run::{SEED, Workshop};
 use rig::verdict::Cell;
 use rstest::rstest;
 use std::os::unix::fs::symlink;
@@ -32,15 +30,8 @@ fn cells(kind: Kind, ids: &[&str]) -> Vec<Cell> {
     let jobs: Vec<_> = ids.iter().map(|id| job(id)).collect();
     let images = images(jobs.iter().map(|job| image(kind, job.cell.client.build.as_str())));
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: kind.limits(),
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
-    let cells = run(&workshop, jobs, vec![kind.into()], |_| {});
+    let shop = workshop(kind.limits(), &images, &brokers, &interrupt);
+    let cells = run(&shop, jobs, vec![kind.into()], |_| {});
     assert_eq!(cells.len(), ids.len());
     cells
 }
@@ -174,14 +165,7 @@ fn two_emulated_boards_side_by_side_give_what_one_gives() {
     symlink(&real.path, &path).unwrap();
     let images = images([Image { path: path.clone(), ..real }]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
-    let workshop = Workshop {
-        limits: Kind::Qemu.limits(),
-        log_lines: LogLines::All,
-        images: &images,
-        brokers: &brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
+    let shop = workshop(Kind::Qemu.limits(), &images, &brokers, &interrupt);
     let jobs: Vec<_> = ["hivemq-cloud-2021", "tls13-only-rustls", "alert-on-reject"]
         .iter()
         .flat_map(|broker| {
@@ -193,7 +177,7 @@ fn two_emulated_boards_side_by_side_give_what_one_gives() {
     let outcomes = |workers| {
         let mut most = 0;
         let slots = vec![Slot::from(Kind::Qemu); workers];
-        let cells = run(&workshop, jobs.clone(), slots, |_| most = most.max(boards(&path).len()));
+        let cells = run(&shop, jobs.clone(), slots, |_| most = most.max(boards(&path).len()));
         assert_eq!(most, workers, "boards at one time");
         let mut outcomes: Vec<_> =
             cells.into_iter().map(|cell| (cell.record.cell, cell.record.outcome)).collect();

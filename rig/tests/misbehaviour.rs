@@ -6,13 +6,11 @@
 mod common;
 
 use brokers::Brokers;
-use common::{brokers, image, images, job, run};
+use common::{brokers, image, images, job, run, workshop};
 use reports::record::Verdict;
 use rig::board::{Kind, Limits};
-use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::plan::Job;
-use rig::run::{SEED, Workshop};
 use rig::verdict::Cell;
 use std::time::{Duration, Instant};
 use suites::OutcomeKind;
@@ -28,15 +26,8 @@ fn cells(limits: Limits, jobs: Vec<Job>) -> Vec<Cell> {
 fn cells_with(brokers: &Brokers, limits: Limits, jobs: Vec<Job>) -> Vec<Cell> {
     let images = images([image(Kind::Native, "mbedtls-2.4.0/rsa-16384")]);
     let interrupt = Interrupt::default();
-    let workshop = Workshop {
-        limits,
-        log_lines: LogLines::All,
-        images: &images,
-        brokers,
-        seed: SEED,
-        interrupt: &interrupt,
-    };
-    run(&workshop, jobs, vec![Kind::Native.into()], |_| {})
+    let shop = workshop(limits, &images, brokers, &interrupt);
+    run(&shop, jobs, vec![Kind::Native.into()], |_| {})
 }
 
 /// Broker, phase, error of the library if it was TLS that failed, manner of the broker's end.

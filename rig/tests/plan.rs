@@ -37,6 +37,7 @@ fn library() -> Library {
             suite("second", "'s/b+one', 's/b+two'", "'q'", ""),
         ]
         .into(),
+        ..Library::default()
     }
 }
 

@@ -8,11 +8,11 @@
     reason = "helpers of tests are test code"
 )]
 
-#[path = "common/bench.rs"]
-mod bench;
 mod common;
 
-use bench::{AT, BUILD, Bench, CORTEX_M4, RTL8195A, algorithm, hello, identity, large, small};
+use common::bench::{
+    AT, BUILD, Bench, CORTEX_M4, RTL8195A, algorithm, hello, identity, large, small,
+};
 use common::{can_run, compare, image};
 use rig::board::{Dut, Kind, qemu};
 use rig::deadline::{Deadline, Interrupt};

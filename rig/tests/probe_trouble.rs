@@ -8,11 +8,9 @@
     reason = "helpers of tests are test code"
 )]
 
-#[path = "common/bench.rs"]
-mod bench;
 mod common;
 
-use bench::{AT, BUILD, Bench, algorithm_file, hello, large, small};
+use common::bench::{AT, BUILD, Bench, algorithm_file, hello, large, small};
 use common::{can_run, compare, image};
 use object::{Object, ObjectSection, ObjectSymbol};
 use rig::board::Kind;

@@ -12,11 +12,9 @@
     reason = "helpers of tests are test code"
 )]
 
-#[path = "common/bench.rs"]
-mod bench;
 mod common;
 
-use bench::{BUILD, Bench as Emulator};
+use common::bench::{BUILD, Bench as Emulator};
 use common::{brokers, can_run, compare, images, job, run, until};
 use reports::record::CellRecord;
 use rig::bench::Bench;

@@ -7,6 +7,7 @@
 //!
 //! bytes of one direction --> Stream --> ClientHello, ServerHello, alerts
 //! Outcome + measurements <--> Snapshot (snapshots/<suite>/<client>.snap)
+//! known.toml -------> Known, the deviations that are accepted
 //! ```
 //!
 //! A *cell* puts one *client* (a firmware build with a profile) against one *broker*. Nothing here
@@ -18,6 +19,7 @@ pub mod cell;
 pub mod file;
 pub mod fingerprint;
 pub mod hello;
+pub mod known;
 pub mod library;
 pub mod names;
 pub mod outcome;

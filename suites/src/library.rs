@@ -3,6 +3,7 @@
 use crate::broker::BrokerProfile;
 use crate::cell::CellId;
 use crate::file::{self, FileError, nearest};
+use crate::known::Known;
 use crate::profile::ClientProfile;
 use crate::suite::{Suite, SuiteFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ pub struct Library {
     pub brokers: BTreeMap<String, BrokerProfile>,
     /// Suites, `matrix/*.toml`.
     pub suites: BTreeMap<String, Suite>,
+    /// Accepted deviations, `known.toml`; the file may be missing.
+    pub known: Known,
 }
 
 /// Why the `suites/` folder cannot be used.
@@ -89,7 +92,8 @@ impl Library {
         let resolve =
             |(name, file): (String, SuiteFile)| Ok((name, file.resolve(&clients, &names)?));
         let suites = files.into_iter().map(resolve).collect::<Result<_, LibraryError>>()?;
-        let library = Self { profiles, brokers, suites };
+        let known = known(&folder.join("known.toml"), &suites)?;
+        let library = Self { profiles, brokers, suites, known };
         for suite in library.suites.values() {
             for cell in &suite.cells {
                 library.check(cell).map_err(|unknown| {
@@ -142,6 +146,17 @@ impl Library {
         self.broker(&cell.broker)?;
         Ok(())
     }
+}
+
+fn known(path: &Path, suites: &BTreeMap<String, Suite>) -> Result<Known, LibraryError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Known::default()),
+        Err(source) => return Err(LibraryError::Read { path: path.to_owned(), source }),
+    };
+    let cells: BTreeSet<_> =
+        suites.values().flat_map(|suite| &suite.cells).map(ToString::to_string).collect();
+    Ok(Known::parse(&text, &show(path), cells.iter().map(String::as_str))?)
 }
 
 fn read<T>(

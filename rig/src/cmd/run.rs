@@ -24,6 +24,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use suites::known::Deviation;
 use suites::{BuildName, ClientName, Library, Snapshot};
 
 /// The suite that is run when none is named.
@@ -104,7 +105,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         if let RunEvent::Finished(cell) = &mut event {
             let snapshot = snapshots.of(&cell.suite, &cell.record.client);
             cell.set_beside(predictions.get(&cell.record.cell));
-            cell.compare(snapshot);
+            cell.compare(snapshot, &library.known);
             foreign = foreign.take().or_else(|| cell.other_compilers(snapshot));
             // Of a survey's thousands nobody opens those that are as expected, and running one again
             // alone brings back the same bytes.
@@ -123,7 +124,8 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
                 interrupt.request();
                 trouble.get_or_insert(error);
             }
-            if args.accept {
+            // What is accepted as a deviation is no new expectation.
+            if args.accept && cell.record.known.is_none() {
                 snapshots.accept(cell);
                 hellos.accept(&cell.record);
             }
@@ -154,9 +156,31 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         ));
     }
     let reports = reports::writers::write_reports(&folder).map_err(fault)?;
+    let stale = stale(&library, &run, &finished)?;
     say_end(terminal, args, &run, &finished, began, &project, &folder);
+    for entry in &stale {
+        terminal.say(&format!(
+            "suites/known.toml: the entry for {:?} is stale: all of its cells were run, and none deviates any more; remove it",
+            entry.cell
+        ));
+    }
     say_reports(terminal, &project, &reports);
-    Ok(exit(&run, &finished, args.accept))
+    Ok(exit(&run, &finished, args.accept, !stale.is_empty()))
+}
+
+/// Entries of `known.toml` that have outlived their deviation, as far as this run can tell.
+fn stale<'a>(library: &'a Library, run: &Run, cells: &[CellRecord]) -> Result<Vec<&'a Deviation>> {
+    let deviated = |cell: &CellRecord| match cell.verdict {
+        Verdict::Match => Some(false),
+        verdict => verdict.is_deviation().then_some(true),
+    };
+    let ended: HashMap<_, _> = cells.iter().map(|cell| (&cell.cell, deviated(cell))).collect();
+    let mut all = Vec::new();
+    for suite in &run.suites {
+        let cells = &library.suite(suite)?.cells;
+        all.extend(cells.iter().map(|cell| (cell, ended.get(cell).copied().flatten())));
+    }
+    Ok(library.known.stale(&run.board.kind, &all))
 }
 
 fn say_boards(chosen: &Chosen, terminal: &Terminal) {
@@ -262,7 +286,7 @@ fn stream(terminal: &Terminal, format: Format, cell: &CellRecord) -> Result<()> 
     Ok(())
 }
 
-fn exit(run: &Run, cells: &[CellRecord], accepted: bool) -> Exit {
+fn exit(run: &Run, cells: &[CellRecord], accepted: bool, stale: bool) -> Exit {
     let any = |verdict| cells.iter().any(|cell| cell.verdict == verdict);
     if run.interrupted {
         Exit::Interrupted
@@ -273,7 +297,7 @@ fn exit(run: &Run, cells: &[CellRecord], accepted: bool) -> Exit {
         .all(|cell| matches!(cell.verdict, Verdict::Unsupported | Verdict::Skipped))
     {
         Exit::NothingSelected
-    } else if !accepted && (any(Verdict::Changed) || any(Verdict::Surprise) || any(Verdict::New)) {
+    } else if stale || !accepted && (any(Verdict::New) || cells.iter().any(CellRecord::is_news)) {
         Exit::Unexpected
     } else {
         Exit::AsExpected
@@ -306,7 +330,7 @@ fn say_end(
     ));
     let shown = folder.strip_prefix(project.root()).unwrap_or(folder);
     terminal.say(&format!("record: {}", shown.display()));
-    let open = |verdict| cells.iter().any(|cell| cell.verdict == verdict);
+    let open = |verdict| cells.iter().any(|cell| cell.verdict == verdict && cell.known.is_none());
     let unpredicted = cells.iter().filter(|cell| cell.is_unpredicted()).count();
     if unpredicted > 0 && !args.accept {
         terminal.say(&format!(

@@ -1,8 +1,5 @@
 //! An emulated board with an empty memory, and what is put there.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "this is test code, helpers included")]
-
 use rig::board::{Process, qemu};
 use rig::deadline::{Deadline, Interrupt};
 use rig::firmware::{Builder, Chip};

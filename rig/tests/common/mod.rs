@@ -3,14 +3,18 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code, helpers included")]
 
+pub mod bench;
+
 use brokers::Brokers;
 use rig::bench::Bench;
-use rig::board::{Kind, Slot};
+use rig::board::{Kind, Limits, Slot};
+use rig::command::LogLines;
+use rig::deadline::Interrupt;
 use rig::doctor;
 use rig::firmware::{Builder, Image};
 use rig::plan::Job;
 use rig::project::Project;
-use rig::run::{RunEvent, Workshop};
+use rig::run::{RunEvent, SEED, Workshop};
 use rig::verdict::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,6 +121,16 @@ pub fn job(cell: &str) -> Job {
 /// Brokers with the project's own keys.
 pub fn brokers() -> Brokers {
     Brokers::new(&Project::find().unwrap().cache().join("pki")).unwrap()
+}
+
+/// What workers share: whole logs, and the seed of `rig run`.
+pub fn workshop<'a>(
+    limits: Limits,
+    images: &'a BTreeMap<BuildName, Image>,
+    brokers: &'a Brokers,
+    interrupt: &'a Interrupt,
+) -> Workshop<'a> {
+    Workshop { limits, log_lines: LogLines::All, images, brokers, seed: SEED, interrupt }
 }
 
 /// Runs jobs as `rig run` does, and hands back the cells in the order in which they finished.

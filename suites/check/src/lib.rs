@@ -123,6 +123,10 @@ pub fn surprises(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
                 Ok(_) => text.push_str(&format!("{cell}: its prediction was not laid down\n")),
             }
         }
+        // An accepted deviation is no surprise to anybody.
+        if library.known.of(cell, &record.board.kind).is_some() {
+            continue;
+        }
         for change in &record.surprises {
             let Change { field, expected, seen } = change;
             text.push_str(&format!("{cell}: {field}: predicted {expected}, saw {seen}\n"));
@@ -159,7 +163,8 @@ pub fn other_hellos(cells: &[Cell]) -> Result<String, Box<dyn Error>> {
 ///
 /// # Errors
 /// A snapshot that cannot be read, or a cell that says nothing about the client: a fault of the rig
-/// or a timeout can never be an expectation. A broker that is not installed here keeps what the
+/// or a timeout can never be an expectation. Of an accepted deviation the snapshot stays as it is;
+/// whether its entry is stale, `rig run` says. A broker that is not installed here keeps what the
 /// snapshot says of it, and that is said on standard error.
 #[expect(clippy::print_stderr, reason = "a skipped cell must say so")]
 pub fn laid_over(
@@ -177,6 +182,9 @@ pub fn laid_over(
         if cell.record.verdict == Verdict::Skipped && may_skip() {
             let note = cell.record.note.unwrap_or_default();
             eprintln!("skipped: {}: {note}", cell.record.cell);
+            continue;
+        }
+        if library.known.of(&cell.record.cell, &cell.record.board.kind).is_some() {
             continue;
         }
         let outcome = cell.record.outcome.result;
