@@ -4,17 +4,17 @@ use crate::record::Latency;
 use wire::message::ClockUnit;
 
 /// Phases that take less than this part of both sums are told together.
-const SMALL_PERMILLE: u64 = 4;
+const SMALL_PERMILLE: u64 = 15;
 
-/// One phase as two bars. Their lengths are in thousandths of the longest of their kind, since the
+/// One phase as two bars. Their lengths are in hundredths of the longest of their kind, since the
 /// two kinds differ by orders of magnitude: an emulated core computes for long, and a process of the
 /// host waits for long.
 pub(super) struct Bars {
     pub phase: String,
     pub compute: String,
-    pub compute_permille: u64,
+    pub compute_percent: u64,
     pub wait: String,
-    pub wait_permille: u64,
+    pub wait_percent: u64,
 }
 
 /// The phases that matter, and one line for all others.
@@ -29,9 +29,9 @@ pub(super) fn bars(latency: &Latency) -> Vec<Bars> {
     let bars = |phase: String, compute: u64, wait: u64| Bars {
         phase,
         compute: amount(latency.unit, compute),
-        compute_permille: permille(compute, most_computed),
+        compute_percent: permille(compute, most_computed).div_ceil(10),
         wait: amount(latency.unit, wait),
-        wait_permille: permille(wait, most_waited),
+        wait_percent: permille(wait, most_waited).div_ceil(10),
     };
     let (mut shown, mut small) = (Vec::new(), (0_u64, 0_u64, 0_u64));
     for phase in phases {
@@ -120,16 +120,16 @@ mod tests {
             .map(|bar| {
                 format!(
                     "{} {}/{} {}",
-                    bar.phase, bar.compute_permille, bar.wait_permille, bar.compute
+                    bar.phase, bar.compute_percent, bar.wait_percent, bar.compute
                 )
             })
             .collect();
         assert_eq!(
             text,
             [
-                "server hello 1000/1 1.00 k instructions",
-                "client finished 1/1000 1 instructions",
-                "2 short phases 3/0 3 instructions",
+                "server hello 100/1 1.00 k instructions",
+                "client finished 1/100 1 instructions",
+                "2 short phases 1/0 3 instructions",
             ]
         );
     }

@@ -7,8 +7,7 @@ use std::path::Path;
 
 /// How much of the end of a device's log is looked at.
 const LOG_TAIL: u64 = 32 * 1024;
-/// How many lines of it a panel shows, and how much of each.
-const LOG_LINES: usize = 40;
+/// How much of each of its lines a panel shows.
 const LOG_LINE: usize = 200;
 /// Transcripts that are longer are not drawn; a cell makes some hundred kilobytes.
 const TRANSCRIPT: u64 = 32 * 1024 * 1024;
@@ -25,8 +24,8 @@ pub(super) struct LogEnd {
 }
 
 impl LogEnd {
-    /// Reads the end of `device.log`; nothing if there is none.
-    pub fn read(path: &Path) -> io::Result<Self> {
+    /// Reads the last lines of `device.log`, `count` at most; nothing if there is none.
+    pub fn read(path: &Path, count: usize) -> io::Result<Self> {
         let Some(mut file) = open(path)? else { return Ok(Self::default()) };
         let bytes = file.metadata()?.len();
         let from = bytes.saturating_sub(LOG_TAIL);
@@ -41,7 +40,7 @@ impl LogEnd {
         if from > 0 && lines.len() > 1 {
             lines.remove(0);
         }
-        let skip = lines.len().saturating_sub(LOG_LINES);
+        let skip = lines.len().saturating_sub(count);
         let shown = lines.iter().skip(skip).map(|line| shortened(line)).collect();
         Ok(Self { lines: shown, more: from > 0 || skip > 0, bytes })
     }
@@ -97,7 +96,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("device.log");
         std::fs::write(&path, bytes).unwrap();
-        LogEnd::read(&path).unwrap()
+        LogEnd::read(&path, 30).unwrap()
     }
 
     #[test]
@@ -122,7 +121,7 @@ mod tests {
     fn the_last_lines_are_shown() {
         let text: String = (0..100).map(|line| format!("line {line}\n")).collect();
         let end = log(text.as_bytes());
-        assert_eq!((end.lines.len(), end.more), (LOG_LINES, true));
-        assert_eq!(end.lines[LOG_LINES - 1], "line 99");
+        assert_eq!((end.lines.len(), end.more), (30, true));
+        assert_eq!(end.lines[29], "line 99");
     }
 }

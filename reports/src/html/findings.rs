@@ -201,9 +201,14 @@ fn reasons(cells: &[CellRecord]) -> Vec<Reason<'_>> {
     for reason in &mut reasons {
         reason.sentences.sort_by_key(|sentence| std::cmp::Reverse(sentence.cells));
     }
-    // The case that gives its victims the least to go by comes first, as on the console.
-    let first = Cause::NoCiphersuiteOffered.key();
-    reasons.sort_by_key(|reason| (reason.cause != first, std::cmp::Reverse(reason.cells)));
+    // The case that gives its victims the least to go by comes first, as on the console, and what
+    // nobody can act on last.
+    let rank = |cause: &str| match cause {
+        _ if cause == Cause::NoCiphersuiteOffered.key() => 0,
+        _ if cause == Cause::InsufficientEvidence.key() => 2,
+        _ => 1,
+    };
+    reasons.sort_by_key(|reason| (rank(reason.cause), std::cmp::Reverse(reason.cells)));
     reasons
 }
 

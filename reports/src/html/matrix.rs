@@ -114,7 +114,7 @@ fn kind(record: &CellRecord) -> (&'static str, &'static str) {
         (Verdict::Skipped, _) => ("skipped", "○"),
         (_, OutcomeKind::Connected) => ("connected", "✓"),
         (_, OutcomeKind::Failed) => ("failed", "✕"),
-        (_, OutcomeKind::TimedOut) => ("timed_out", "⧗"),
+        (_, OutcomeKind::TimedOut) => ("timed_out", "…"),
         (_, OutcomeKind::Unsupported) => ("unsupported", "–"),
         (_, OutcomeKind::RigFault) => ("rig_fault", "?"),
     }

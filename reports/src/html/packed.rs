@@ -7,7 +7,8 @@
 //!
 //! [`DecompressionStream`]: https://compression.spec.whatwg.org/
 
-use super::panel;
+use super::panel::{self, Part};
+use super::text;
 use crate::record::CellRecord;
 use crate::writers::Recorded;
 use data_encoding::BASE64;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Panels<'a> {
     parts: Vec<String>,
     /// By broker.
@@ -27,22 +28,39 @@ struct Panels<'a> {
 
 impl<'a> Panels<'a> {
     fn of(recorded: &Recorded, cells: &[&'a CellRecord]) -> io::Result<Self> {
-        let mut panels = Self::default();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut parts: Vec<Part> = Vec::new();
+        let mut places: HashMap<Part, usize> = HashMap::new();
+        let mut made: Vec<(&str, Vec<usize>)> = Vec::new();
         for cell in cells {
-            let mut places_of_cell = Vec::new();
+            let mut of_cell = Vec::new();
             for part in panel::parts(recorded, cell)? {
-                // Once for all that leaves this module: see the page's own pass.
-                let part = super::text::visible(part);
+                let part = Part { markup: text::visible(part.markup), ..part };
                 let place = *places.entry(part).or_insert_with_key(|part| {
-                    panels.parts.push(part.clone());
-                    panels.parts.len() - 1
+                    parts.push(part.clone());
+                    parts.len() - 1
                 });
-                places_of_cell.push(place);
+                of_cell.push(place);
             }
-            panels.cells.insert(&cell.broker, places_of_cell);
+            made.push((&cell.broker, of_cell));
         }
-        Ok(panels)
+        // zlib looks back 32 KiB: parts of one kind are the most alike, and go side by side.
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        order.sort_by_key(|place| parts.get(*place).map(|part| part.kind));
+        let mut moved = vec![0; parts.len()];
+        for (to, from) in order.iter().enumerate() {
+            if let Some(place) = moved.get_mut(*from) {
+                *place = to;
+            }
+        }
+        parts.sort_by_key(|part| part.kind);
+        let now_at = |place: usize| moved.get(place).copied().unwrap_or_default();
+        Ok(Self {
+            parts: parts.into_iter().map(|part| part.markup).collect(),
+            cells: made
+                .into_iter()
+                .map(|(broker, places)| (broker, places.into_iter().map(now_at).collect()))
+                .collect(),
+        })
     }
 
     fn pack(&self) -> io::Result<String> {

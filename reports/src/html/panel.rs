@@ -13,7 +13,9 @@ use crate::words;
 use crate::writers::Recorded;
 use askama::Template;
 use std::io;
+use std::path::Path;
 use suites::names;
+use suites::outcome::OutcomeKind;
 use suites::predict::{Elimination, Predicted, Step};
 use suites::snapshot::Change;
 
@@ -100,42 +102,53 @@ const FILES: [(&str, &str); 3] = [
     ("capture.pcapng", "for Wireshark"),
 ];
 
+/// A part of a panel.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    /// Which part it is: parts of one kind are alike.
+    pub kind: u8,
+    pub markup: String,
+}
+
 /// The parts of one cell's panel, in the order in which they are read.
-pub(super) fn parts(recorded: &Recorded, cell: &CellRecord) -> io::Result<Vec<String>> {
+pub(super) fn parts(recorded: &Recorded, cell: &CellRecord) -> io::Result<Vec<Part>> {
     let folder = recorded.cell_folder(&cell.cell);
     let transcript = files::transcript(&folder.join("transcript.jsonl"))?;
-    let log = LogEnd::read(&folder.join("device.log"))?;
-    let mut parts = vec![OutcomePart::of(cell).render()];
-    if let Some(diagnosis) = &cell.diagnosis {
-        parts.push(DiagnosisPart::of(diagnosis).render());
-    }
-    if let Some(predicted) = &cell.predicted {
-        let outcome = words::outcome(&predicted.outcome);
-        parts.push(PredictionPart { outcome, predicted }.render());
-    }
+    let log = LogEnd::read(&folder.join("device.log"), log_lines(cell))?;
     let lines = flow::lines(&transcript);
-    if !lines.is_empty() {
-        parts.push(FlowPart { lines }.render());
-    }
-    if cell.latency.is_some() || cell.heap_peak_bytes.is_some() {
-        parts.push(CostPart::of(cell).render());
-    }
-    if let Some(hello) = &cell.client_hello {
-        parts.push(HelloPart { hello, offers: hello::offers(hello) }.render());
-    }
-    if log.bytes > 0 {
-        parts.push(LogPart { log }.render());
-    }
+    let cost = cell.latency.is_some() || cell.heap_peak_bytes.is_some();
+    let files = links(&folder, cell);
+    let parts = [
+        Some(OutcomePart::of(cell).render()),
+        cell.diagnosis.as_ref().map(|diagnosis| DiagnosisPart::of(diagnosis).render()),
+        cell.predicted.as_ref().map(|predicted| {
+            PredictionPart { outcome: words::outcome(&predicted.outcome), predicted }.render()
+        }),
+        (!lines.is_empty()).then(|| FlowPart { lines }.render()),
+        cost.then(|| CostPart::of(cell).render()),
+        cell.client_hello
+            .as_ref()
+            .map(|hello| HelloPart { hello, offers: hello::offers(hello) }.render()),
+        (log.bytes > 0).then(|| LogPart { log }.render()),
+        (!files.is_empty()).then(|| FilesPart { files }.render()),
+    ];
+    let parts = (0..).zip(parts).filter_map(|(kind, part)| Some((kind, part?)));
+    parts.map(|(kind, part)| Ok(Part { kind, markup: part.map_err(io::Error::other)? })).collect()
+}
+
+/// How many lines of the log's end tell the story: few where nothing failed.
+fn log_lines(cell: &CellRecord) -> usize {
+    if cell.outcome.result == OutcomeKind::Connected { 10 } else { 30 }
+}
+
+/// The files that are there, what each is, and where, seen from the report.
+fn links(folder: &Path, cell: &CellRecord) -> Vec<(&'static str, &'static str, String)> {
     let path = record::cell_path(&cell.cell);
-    let files: Vec<_> = FILES
+    FILES
         .into_iter()
         .filter(|(name, _)| folder.join(name).is_file())
         .map(|(name, what)| (name, what, path.join(name).to_string_lossy().into_owned()))
-        .collect();
-    if !files.is_empty() {
-        parts.push(FilesPart { files }.render());
-    }
-    parts.into_iter().map(|part| part.map_err(io::Error::other)).collect()
+        .collect()
 }
 
 impl<'a> OutcomePart<'a> {

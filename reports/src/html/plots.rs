@@ -71,10 +71,12 @@ pub(super) fn plots(cells: &[CellRecord]) -> Vec<Plot<'_>> {
         .filter_map(|cell| Some(Point { cell, kind: kind(cell), value: cell.heap_peak_bytes? }));
     let unit = unit.unwrap_or(ClockUnit::Nanoseconds);
     let plots = [
-        plot("Computing until the message came back", computing.collect(), |value| {
+        plot("Computing until the message came back", computing.collect(), 1, |value| {
             cost::amount(unit, value)
         }),
-        plot("Most heap in use", heap.collect(), |value| format!("{:.1} KiB", kib(value))),
+        plot("Most heap in use", heap.collect(), 1024, |value| {
+            format!("{:.1} KiB", kib(value)).replace(".0 ", " ")
+        }),
     ];
     plots.into_iter().flatten().collect()
 }
@@ -87,6 +89,7 @@ fn kib(bytes: u64) -> f64 {
 fn plot<'a>(
     title: &'static str,
     points: Vec<Point<'a>>,
+    unit: u64,
     label: impl Fn(u64) -> String,
 ) -> Option<Plot<'a>> {
     let scale = Scale::of(points.iter().map(|point| point.value))?;
@@ -102,6 +105,7 @@ fn plot<'a>(
         }
     }
     kinds.sort_unstable();
+    builds.sort_by_key(|build| (build.variant(), numbers(build.stack()), build.stack()));
     for build in builds {
         let mut of: Vec<&Point> =
             points.iter().filter(|point| point.cell.build == *build).collect();
@@ -127,8 +131,13 @@ fn plot<'a>(
         });
     }
     let ticks =
-        scale.ticks().map(|value| Tick { x: scale.x(value), label: label(value) }).collect();
+        scale.ticks(unit).map(|value| Tick { x: scale.x(value), label: label(value) }).collect();
     Some(Plot { title, ticks, rows, kinds })
+}
+
+/// The numbers in a stack's name, so that 2.4.0 comes before 2.16.0.
+fn numbers(stack: &str) -> Vec<u32> {
+    stack.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
 /// How a cell's keys were agreed on: what decides its cost.
@@ -175,14 +184,18 @@ impl Scale {
         format!("{:.1}", self.place(value) * 100.0)
     }
 
-    /// 1, 2 and 5 times powers of ten; only the powers, where those would be many.
-    fn ticks(&self) -> impl Iterator<Item = u64> + '_ {
+    /// Round values on the scale, in `unit`: the fewer decades there are, the more in each.
+    fn ticks(&self, unit: u64) -> impl Iterator<Item = u64> + '_ {
         let decades = (self.high - self.low) / std::f64::consts::LN_10;
-        let factors: &[u64] = if decades > 1.5 { &[1] } else { &[1, 2, 5] };
-        (0..19_u32)
-            .flat_map(move |power| {
-                factors.iter().filter_map(move |factor| factor.checked_mul(10_u64.pow(power)))
-            })
-            .filter(|value| (0.03..=0.97).contains(&self.place(*value)))
+        let tenths: &[u64] = match decades {
+            _ if decades > 1.5 => &[10],
+            _ if decades > 0.8 => &[10, 20, 50],
+            _ => &[10, 15, 20, 30, 40, 50, 70],
+        };
+        let at = move |power: u32| {
+            let of_ten = 10_u64.pow(power).saturating_mul(unit);
+            tenths.iter().map(move |tenths| of_ten.saturating_mul(*tenths) / 10)
+        };
+        (0..15_u32).flat_map(at).filter(|value| (0.03..=0.97).contains(&self.place(*value)))
     }
 }
