@@ -209,8 +209,9 @@ void rig_tls_keep_tickets(rig_tls *tls)
 int rig_tls_psk(rig_tls *tls, const unsigned char *key, size_t key_length,
                 const unsigned char *identity, size_t identity_length)
 {
-/* The first is what 2.x calls it. */
+/* What 2.4 and 2.16 call it, what 2.28 does, and what 3.x does. */
 #if defined(MBEDTLS_KEY_EXCHANGE__SOME__PSK_ENABLED) ||                                            \
+    defined(MBEDTLS_KEY_EXCHANGE_SOME_PSK_ENABLED) ||                                              \
     defined(MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED)
     return mbedtls_ssl_conf_psk(&tls->conf, key, key_length, identity, identity_length);
 #else
