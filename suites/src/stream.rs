@@ -125,7 +125,7 @@ impl Stream {
             stream.records.push(Record { range: at..end, content, version, encrypted });
             match content {
                 ContentType::Handshake if !encrypted => handshake.extend_from_slice(body),
-                ContentType::Alert => stream.note_alert(body, encrypted),
+                ContentType::Alert => stream.note_alert(body),
                 ContentType::ChangeCipherSpec => encrypted = true,
                 ContentType::Handshake | ContentType::ApplicationData => {}
             }
@@ -135,9 +135,12 @@ impl Stream {
         stream
     }
 
-    fn note_alert(&mut self, body: &[u8], encrypted: bool) {
+    /// An alert of two bytes is in the clear wherever it stands: no encryption of TLS adds nothing.
+    /// It may stand behind a ChangeCipherSpec, because in TLS 1.3 that is only for show and mbedTLS
+    /// begins to encrypt later.
+    fn note_alert(&mut self, body: &[u8]) {
         match *body {
-            [level, code] if !encrypted => {
+            [level, code] => {
                 self.alerts.push(Alert { level, description: AlertDescription(code) });
             }
             _ => self.encrypted_alerts += 1,
