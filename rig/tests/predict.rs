@@ -1,5 +1,7 @@
 //! Predictions beside what real clients and brokers do, far beyond the suites: every client below
 //! against every broker below, on `native`.
+//!
+//! Each pair runs on one of the builds, which take turns; with RIG_SWEEP set it runs on all of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +24,7 @@ use std::fmt::Write as _;
 use suites::outcome::OutcomeKind;
 
 /// Profiles: name and what the file would say.
-const PROFILES: [(&str, &str); 26] = [
+const PROFILES: [(&str, &str); 37] = [
     ("default", ""),
     ("suiteb", "preset = 'suiteb'"),
     ("suiteb-unverified", "preset = 'suiteb'\nverify = 'none'"),
@@ -53,10 +55,21 @@ const PROFILES: [(&str, &str); 26] = [
     ("wrong-name", "host_name = 'wrong'"),
     ("wrong-name-optional", "host_name = 'wrong'\nverify = 'optional'"),
     ("fragment-1024", "max_fragment_length = '1024'"),
+    ("fragment-off", "max_fragment_length = 'off'"),
+    ("tls13-only", "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nhost_name = 'broker'"),
+    ("tls13-one-suite", "cipher_suites = ['TLS_AES_128_GCM_SHA256']\nmax_version = 'TLS1.3'"),
+    ("tls12-cap", "max_version = 'TLS1.2'"),
+    ("suiteb-named", "preset = 'suiteb'\nhost_name = 'broker'"),
+    ("again", "reconnect = true"),
+    ("again-no-tickets", "reconnect = true\nsession_tickets = false"),
+    ("client-rsa", "certificate = 'rsa'"),
+    ("client-ec", "certificate = 'ec'"),
+    ("client-unknown", "certificate = 'unknown'"),
+    ("client-wrong-key", "certificate = 'wrong-key'"),
 ];
 
 /// Brokers: name, suites, and what else the file would say.
-const BROKERS: [(&str, &[&str], &str); 57] = [
+const BROKERS: [(&str, &[&str], &str); 92] = [
     ("plain", &[ECDHE, RSA], ""),
     ("static-rsa", &[RSA], ""),
     ("client-order", &[ECDHE, RSA], "server_order = false"),
@@ -123,6 +136,153 @@ const BROKERS: [(&str, &[&str], &str); 57] = [
          TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA = 'secp384r1'",
     ),
     ("rustls-13", &[NEW], "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'"),
+    ("signs-sha384", &[ECDHE], "signature_algorithms = ['rsa_pkcs1_sha384']"),
+    ("signs-sha1", &[ECDHE, RSA], "signature_algorithms = ['rsa_pkcs1_sha1']"),
+    ("signs-pss", &[ECDHE], "signature_algorithms = ['rsa_pss_rsae_sha512']"),
+    (
+        "signs-as-the-client-likes",
+        &[ECDHE],
+        "signature_algorithms = ['rsa_pkcs1_sha512', 'rsa_pkcs1_sha256']\nserver_order = false",
+    ),
+    (
+        "signs-with-p256-alone",
+        &[ECDSA],
+        "signature_algorithms = ['ecdsa_secp256r1_sha256']\n[certificate]\nkey = 'ecdsa-p256'",
+    ),
+    (
+        "p384-chain",
+        &[ECDSA, ECDHE],
+        "[certificate]\nkey = 'ecdsa-p384'\nissuer_key = 'ecdsa-p384'\nhash = 'sha384'",
+    ),
+    ("sha384", &[ECDHE, RSA], "[certificate]\nhash = 'sha384'"),
+    ("long-chain", &[RSA], "[certificate]\nintermediates = 9"),
+    ("pss", &[ECDHE, RSA], "[certificate]\npss = true"),
+    (
+        "tls13-p384",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\ngroups = ['secp384r1']",
+    ),
+    (
+        "tls13-p256-first",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\ngroups = ['secp256r1', 'x25519']",
+    ),
+    (
+        "tls13-aes256",
+        &["'TLS_AES_256_GCM_SHA384'"],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'",
+    ),
+    (
+        "tls13-client-order",
+        &["'TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'"],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nserver_order = false",
+    ),
+    (
+        "tls13-ec",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nkey = 'ecdsa-p256'",
+    ),
+    (
+        "tls13-ec-p384",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nkey = 'ecdsa-p384'",
+    ),
+    (
+        "tls13-ed25519",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nkey = 'ed25519'",
+    ),
+    (
+        "tls13-signs-pss-512",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nsignature_algorithms = ['rsa_pss_rsae_sha512']",
+    ),
+    (
+        "tls13-signs-pkcs1",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nsignature_algorithms = ['rsa_pkcs1_sha256']",
+    ),
+    (
+        "tls13-sha384",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nhash = 'sha384'",
+    ),
+    (
+        "tls13-unknown-ca",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nauthority = 'unknown'",
+    ),
+    (
+        "tls13-cert-wanted",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nclient_auth = 'wanted'",
+    ),
+    (
+        "tls13-cert-required",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nclient_auth = 'required'",
+    ),
+    (
+        "rustls-13-cert-required",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nclient_auth = 'required'",
+    ),
+    (
+        "rustls-13-p384",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\ngroups = ['secp384r1']",
+    ),
+    (
+        "rustls-13-ed25519",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nkey = 'ed25519'",
+    ),
+    (
+        "rustls-13-ec-p384",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nkey = 'ecdsa-p384'",
+    ),
+    (
+        "rustls-13-cut",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nrecord_size = 512",
+    ),
+    (
+        "rustls-13-close-certificate",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'certificate', does = 'close' }",
+    ),
+    (
+        "tls13-cert-required-close-certificate",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nclient_auth = 'required'\nmisbehave = { at = 'certificate', does = 'reset' }",
+    ),
+    (
+        "rustls-13-no-tickets",
+        &[NEW],
+        "front = 'rustls'\nmin_version = 'TLS1.3'\nmax_version = 'TLS1.3'\ntickets = false",
+    ),
+    ("tls13-no-tickets", &[NEW], "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\ntickets = false"),
+    (
+        "tls13-close-hello",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'client-hello', does = 'close' }",
+    ),
+    (
+        "tls13-close-certificate",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'certificate', does = 'close' }",
+    ),
+    (
+        "tls13-bad-mac",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'connect', does = 'bad-mac' }",
+    ),
+    (
+        "tls13-reset",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'connect', does = 'reset' }",
+    ),
 ];
 
 /// Every difference between what was stated of a cell and what became of it, and how many cells
@@ -141,17 +301,28 @@ fn differences(jobs: Vec<Job>) -> (String, BTreeMap<String, usize>) {
     (text, results)
 }
 
+/// Newer versions refuse to verify before they have been told a host name, if only NULL. That would
+/// end most cells here alike.
+fn as_asked(build: &str, profile: &str) -> String {
+    let asks = ["mbedtls-2.28/", "mbedtls-3.6/"].iter().any(|stack| build.starts_with(stack));
+    let silent = asks && !profile.contains("host_name");
+    format!("{}{profile}", if silent { "host_name = 'null'\n" } else { "" })
+}
+
 #[test]
 fn every_client_against_every_broker_ends_as_predicted() {
     if !can_run(Kind::Native) {
         return;
     }
+    let everything = std::env::var_os("RIG_SWEEP").is_some();
     let mut jobs = Vec::new();
-    for build in BUILDS {
-        for (name, more) in PROFILES {
-            for (broker_name, suites, broker_more) in BROKERS {
-                let broker = broker(broker_name, suites, broker_more);
-                jobs.push(job(build, profile(name, more), broker));
+    for (turn, (name, more)) in PROFILES.into_iter().enumerate() {
+        for (broker_turn, (broker_name, suites, broker_more)) in BROKERS.into_iter().enumerate() {
+            let broker = broker(broker_name, suites, broker_more);
+            for (number, build) in BUILDS.into_iter().enumerate() {
+                if everything || number == (turn + broker_turn) % BUILDS.len() {
+                    jobs.push(job(build, profile(name, &as_asked(build, more)), broker.clone()));
+                }
             }
         }
     }

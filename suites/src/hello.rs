@@ -35,6 +35,9 @@ pub struct ClientHello {
     /// Protocols of application_layer_protocol_negotiation, RFC 7301 3.1, as bytes.
     #[serde(default)]
     pub alpn: Option<Vec<Vec<u8>>>,
+    /// The groups of key_share, RFC 8446 4.2.8: those whose public key the client sends at once.
+    #[serde(default)]
+    pub key_shares: Option<Vec<NamedGroup>>,
 }
 
 impl ClientHello {
@@ -64,6 +67,7 @@ impl ClientHello {
             max_fragment_length: None,
             point_formats: None,
             alpn: None,
+            key_shares: None,
         };
         let extensions = parsed.ext.unwrap_or_default();
         // What cannot be parsed to the end still counts as far as it goes.
@@ -95,9 +99,23 @@ impl ClientHello {
             TlsExtension::ALPN(names) => {
                 self.alpn = Some(names.iter().map(|name| name.to_vec()).collect());
             }
+            TlsExtension::KeyShare(list) => self.key_shares = Some(share_groups(list)),
             _ => {}
         }
     }
+}
+
+/// RFC 8446 4.2.8: a list of entries, each a group and a public key of so many bytes; what is cut
+/// off counts as far as it goes.
+fn share_groups(list: &[u8]) -> Vec<NamedGroup> {
+    let mut entries = list.get(2..).unwrap_or_default();
+    let mut groups = Vec::new();
+    while let [g0, g1, l0, l1, rest @ ..] = entries {
+        groups.push(NamedGroup(u16::from_be_bytes([*g0, *g1])));
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        entries = rest.get(length..).unwrap_or_default();
+    }
+    groups
 }
 
 /// What a server chose, RFC 5246 7.4.1.3 and RFC 8446 4.1.3.

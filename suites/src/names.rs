@@ -138,6 +138,12 @@ pub fn extension_name(kind: u16) -> String {
     known.map_or_else(|| format!("{kind:#06x}"), |(_, name)| (*name).to_owned())
 }
 
+/// The scheme's name, or its number.
+#[must_use]
+pub fn signature_scheme_text(scheme: u16) -> String {
+    signature_scheme_name(scheme).map_or_else(|| format!("{scheme:#06x}"), str::to_owned)
+}
+
 fn hex(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

@@ -31,7 +31,7 @@ mod setup;
 mod size;
 pub mod stack;
 
-use crate::broker::BrokerProfile;
+use crate::broker::{BrokerProfile, Stage};
 use crate::hello::ClientHello;
 use crate::outcome::{Outcome, phase_name};
 use crate::profile::ClientProfile;
@@ -207,13 +207,17 @@ pub fn predict(subject: &Subject<'_>) -> Result<Predicted, NoPrediction> {
         stack,
         hello,
     };
-    if let Some(failure) = misbehave::before_answer(&case) {
-        return Ok(client::is_let_down(failure));
+    if let Some(failure) = misbehave::instead_of_hello(&case, Stage::Accept) {
+        return Ok(client::is_let_down(failure, Vec::new()));
     }
     let (answer, trace) = offer::answer(&case);
-    Ok(match answer {
-        Ok(choice) => client::receives(&case, choice, trace),
-        Err(refusal) => client::is_refused(&case, refusal, trace),
+    let choice = match answer {
+        Ok(choice) => choice,
+        Err(refusal) => return Ok(client::is_refused(&case, refusal, trace)),
+    };
+    Ok(match misbehave::instead_of_hello(&case, Stage::ClientHello) {
+        Some(failure) => client::is_let_down(failure, trace),
+        None => client::receives(&case, choice, trace),
     })
 }
 

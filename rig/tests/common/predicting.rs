@@ -15,8 +15,15 @@ use suites::predict::Predicted;
 use suites::predict::recorded::Recorded;
 use suites::{BrokerProfile, CellId, ClientProfile};
 
-pub const BUILDS: [&str; 3] =
-    ["mbedtls-2.4.0/rsa-16384", "mbedtls-2.4.0/rsa-4096", "mbedtls-2.4.0/all-16384"];
+pub const BUILDS: [&str; 7] = [
+    "mbedtls-2.4.0/rsa-16384",
+    "mbedtls-2.4.0/rsa-4096",
+    "mbedtls-2.4.0/all-16384",
+    "mbedtls-2.16.0/all-16384",
+    "mbedtls-2.28/all-16384",
+    "mbedtls-3.6/all-16384",
+    "mbedtls-3.6/all-4096",
+];
 
 pub const RSA: &str = "'TLS_RSA_WITH_AES_256_CBC_SHA256', 'TLS_RSA_WITH_AES_256_CBC_SHA', \
                    'TLS_RSA_WITH_AES_128_CBC_SHA256', 'TLS_RSA_WITH_AES_128_CBC_SHA'";

@@ -1,16 +1,18 @@
 //! What a client makes of a broker's fault.
 //!
 //! ```text
-//! stage accept, client-hello   before_answer   whatever the broker would have chosen
-//! stage certificate, finished,
-//!       connect                at              where client::STEPS gets there
+//! stage accept          instead_of_hello   whatever the broker would have chosen
+//!       client-hello    instead_of_hello   if it would have gone on at all
+//!       certificate,
+//!       finished,
+//!       connect         at                 where client::STEPS gets there
 //! ```
 
 use super::Case;
-use super::client::{CONN_EOF, FATAL_ALERT, Failure, INVALID_RECORD};
+use super::client::{CONN_EOF, Failure, INVALID_RECORD};
 use crate::broker::{Fault, Misbehaviour, Stage};
 use crate::outcome::{AlertLevel, AlertSeen, Close, End};
-use wire::tls::AlertDescription;
+use wire::tls::{AlertDescription, ProtocolVersion};
 
 /// `MBEDTLS_ERR_NET_CONN_RESET`, and what the rig's own transport says for a RST.
 const RESET: &str = "-0x0050";
@@ -27,7 +29,7 @@ const NO_RENEGOTIATION: AlertDescription = AlertDescription(100);
 
 /// Milliseconds of silence that every client sits out. A longer one may come to the client's own
 /// limit or the board's, and that is the rig's matter.
-const SHORT: u32 = 5000;
+const SHORT: u32 = 15_000;
 
 /// Whether the rules here know the fault.
 pub(super) fn is_known(fault: Misbehaviour) -> bool {
@@ -39,29 +41,39 @@ pub(super) fn is_known(fault: Misbehaviour) -> bool {
     }
 }
 
-/// What ends the handshake before the broker has answered.
-pub(super) fn before_answer(case: &Case<'_>) -> Option<Failure> {
-    let fault = case.broker.misbehave.filter(|fault| fault.at <= Stage::ClientHello)?;
+/// What comes in place of the ServerHello, if `stage` is the fault's.
+pub(super) fn instead_of_hello(case: &Case<'_>, stage: Stage) -> Option<Failure> {
+    let fault = case.broker.misbehave.filter(|fault| fault.at == stage)?;
     let alert = |from, code| AlertSeen { from, level: AlertLevel::Fatal, code };
     let own_alert = |why: &str| Failure {
-        alert: Some(alert(End::Client, UNEXPECTED_MESSAGE_ALERT)),
+        alert: case
+            .stack
+            .tells_unknown_records
+            .then(|| alert(End::Client, UNEXPECTED_MESSAGE_ALERT)),
         ..Failure::own(INVALID_RECORD, why.to_owned())
     };
     Some(match fault.does {
         Fault::WrongContentType => own_alert("the answer is a record of a type that nobody knows"),
         Fault::Http => own_alert("the answer is HTTP, and its first letter is no record type"),
         Fault::PlainMqtt => closed("the answer is a bare CONNACK, shorter than a record's header"),
-        Fault::Alert { level: 2, description } => Failure {
-            alert: Some(alert(End::Broker, description.0)),
-            ..Failure::own(FATAL_ALERT, format!("the broker's answer is {description}"))
-        },
+        Fault::Alert { level: 2, description } => {
+            let record = case.broker.max_version.min(ProtocolVersion::TLS1_2);
+            let why = format!("the broker's answer is {description}");
+            Failure::by_alert(case, description.0, record, why)
+        }
         Fault::Alert { description, .. } if description == NO_RENEGOTIATION => {
             let why = format!("{description} answers a question that was not asked");
-            Failure::own(UNEXPECTED_MESSAGE, why)
+            Failure {
+                alert: case
+                    .stack
+                    .tells_refusals
+                    .then(|| alert(End::Client, UNEXPECTED_MESSAGE_ALERT)),
+                ..Failure::own(UNEXPECTED_MESSAGE, why)
+            }
         }
         // Other warnings are passed over, and it is all one in how many pieces records come.
         Fault::Alert { .. } | Fault::ByteByByte { .. } => return None,
-        other => common(other)?,
+        other => common(case, other)?,
     })
 }
 
@@ -74,7 +86,7 @@ pub(super) fn at(case: &Case<'_>, stage: Stage) -> Option<Failure> {
             let why = "the next record is of a type that nobody knows";
             Some(Failure::own(INVALID_RECORD, why.to_owned()))
         }
-        other => common(other),
+        other => common(case, other),
     }
 }
 
@@ -95,7 +107,7 @@ pub(super) fn connack(case: &Case<'_>) -> Option<u8> {
 }
 
 /// Faults that look the same at any stage.
-fn common(fault: Fault) -> Option<Failure> {
+fn common(case: &Case<'_>, fault: Fault) -> Option<Failure> {
     Some(match fault {
         Fault::Close => closed("the broker ends the stream instead"),
         Fault::Truncate => closed("the broker ends the stream within its next record"),
@@ -104,6 +116,7 @@ fn common(fault: Fault) -> Option<Failure> {
             close: Close::Rst,
             ..Failure::own(RESET, "the broker resets the connection".to_owned())
         },
+        Fault::WrongVersion if case.stack.takes_old_records => return None,
         Fault::WrongVersion => {
             let why = "the next record's version is none of TLS's";
             Failure::own(INVALID_RECORD, why.to_owned())

@@ -6,8 +6,8 @@
 use super::certificate::{curve, rsa_bits};
 use super::stack::Lack;
 use super::{Case, Elimination, Filter, suite_text};
-use crate::broker::{Front, KeyKind, Sni, is_tls13};
-use crate::names::group_name;
+use crate::broker::{Front, KeyKind, OnReject, Sni, is_tls13};
+use crate::names::{group_name, signature_scheme_text};
 use tls_parser::{TlsCipherAu, TlsCipherEnc, TlsCipherKx, TlsCipherMac, TlsCipherSuite};
 use wire::message::Preset;
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
@@ -43,7 +43,13 @@ pub(super) fn answer(case: &Case<'_>) -> (Result<Choice, Refusal>, Vec<Eliminati
     };
     let (trace, chosen) = trace(case, version);
     let answer = match chosen {
-        Some(suite) => unsigned(case).map_or(Ok(Choice { version, suite }), Err),
+        Some(suite) => match unsigned(case, version) {
+            // It says nothing; in TLS 1.3 an alert, encrypted, and behind its ServerHello.
+            Some(why) if version < ProtocolVersion::TLS1_3 || closes(case) => {
+                Err(Refusal { alert: None, record: ProtocolVersion::TLS1_2, why })
+            }
+            _ => Ok(Choice { version, suite }),
+        },
         None => Err(Refusal {
             alert: Some(no_suite_alert(case)),
             record: alert_version(case, version),
@@ -51,6 +57,10 @@ pub(super) fn answer(case: &Case<'_>) -> (Result<Choice, Refusal>, Vec<Eliminati
         }),
     };
     (answer, trace)
+}
+
+fn closes(case: &Case<'_>) -> bool {
+    case.broker.on_reject == OnReject::Close
 }
 
 /// Erlang's TLS says insufficient_security where others say what the profile holds.
@@ -134,6 +144,12 @@ fn version(case: &Case<'_>) -> Result<ProtocolVersion, Refusal> {
     })
 }
 
+/// Whether a client has to be asked again for the public key of `group` (HelloRetryRequest, RFC 8446
+/// 4.1.4), because its first hello brings those of other groups.
+pub(super) fn is_asked_again(case: &Case<'_>, group: NamedGroup) -> bool {
+    case.hello.key_shares.as_ref().is_some_and(|shares| !shares.contains(&group))
+}
+
 /// Why a suite is out; `None` if the filter lets it through.
 type Check = fn(&Case<'_>, ProtocolVersion, CipherSuite) -> Option<String>;
 
@@ -184,7 +200,7 @@ fn trace(case: &Case<'_>, version: ProtocolVersion) -> (Vec<Elimination>, Option
 
 /// Why the client leaves a suite out that the broker serves.
 fn not_offered(case: &Case<'_>, suite: CipherSuite) -> (Filter, String) {
-    match case.build.macros.lacks_for(suite) {
+    match case.build.lacks_for(suite) {
         Some(lack @ Lack::KeyExchange(_)) => {
             (Filter::KeyExchange, format!("the client is built without {lack}"))
         }
@@ -289,13 +305,20 @@ pub(super) fn group(case: &Case<'_>, suite: CipherSuite) -> Option<NamedGroup> {
     let shared = |first: &[NamedGroup], second: &[NamedGroup]| {
         first.iter().copied().find(|group| second.contains(group))
     };
-    match openssl && case.broker.server_order {
-        true => shared(wanted, offered),
-        false => shared(offered, wanted),
-    }
+    let (first, second): (&[NamedGroup], &[NamedGroup]) = match openssl && case.broker.server_order
+    {
+        true => (wanted, offered),
+        false => (offered, wanted),
+    };
+    // In TLS 1.3 a group whose key is at hand comes before a better one that has to be asked for.
+    let at_hand = || {
+        let shares = case.hello.key_shares.as_ref().filter(|_| is_tls13(suite))?;
+        first.iter().copied().find(|group| shares.contains(group) && second.contains(group))
+    };
+    at_hand().or_else(|| shared(first, second))
 }
 
-fn names(groups: &[NamedGroup]) -> String {
+pub(super) fn names(groups: &[NamedGroup]) -> String {
     let name =
         |group: &NamedGroup| group_name(*group).map_or_else(|| group.to_string(), str::to_owned);
     groups.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -308,27 +331,68 @@ fn can_sign(case: &Case<'_>, version: ProtocolVersion, suite: CipherSuite) -> Op
     if version < ProtocolVersion::TLS1_2 || known.au == TlsCipherAu::Psk {
         return None;
     }
-    let listed = case.hello.signature_algorithms.as_ref()?;
+    case.hello.signature_algorithms.as_ref()?;
     let key = case.broker.certificate.key;
-    if key == KeyKind::Ed25519 && case.broker.front == Front::Rustls {
+    if case.broker.front == Front::Rustls {
         // It finds out only after it has chosen, see `unsigned`.
         return None;
     }
-    (!listed.iter().any(|algorithm| signs(key, *algorithm))).then(|| {
-        format!("the client lists no signature algorithm for a key of kind {}", key.as_str())
+    signature(case, version).is_none().then(|| match &case.broker.signature_algorithms {
+        Some(own) => {
+            let own: Vec<_> = own.iter().map(|scheme| signature_scheme_text(*scheme)).collect();
+            format!(
+                "the client lists none of the broker's signature algorithms for a key of kind {}: {}",
+                key.as_str(),
+                own.join(", ")
+            )
+        }
+        None => {
+            format!("the client lists no signature algorithm for a key of kind {}", key.as_str())
+        }
     })
 }
 
+/// The algorithm with which the broker proves that it has its key: one that both ends list, and
+/// OpenSSL goes by the order that decides on suites.
+pub(super) fn signature(case: &Case<'_>, version: ProtocolVersion) -> Option<u16> {
+    let listed = case.hello.signature_algorithms.as_ref()?;
+    let own = case.broker.signature_algorithms.as_ref();
+    let key = case.broker.certificate.key;
+    let fits = |scheme: &u16| match case.broker.front {
+        Front::Rustls => rustls_signs(key, *scheme, version),
+        _ => signs(key, *scheme, version),
+    };
+    match own {
+        Some(own) if case.broker.server_order => {
+            own.iter().filter(|scheme| listed.contains(scheme)).copied().find(fits)
+        }
+        own => {
+            let known = |scheme: &&u16| own.is_none_or(|own| own.contains(scheme));
+            listed.iter().filter(known).copied().find(fits)
+        }
+    }
+}
+
 /// Whether a key can make signatures of this algorithm: the low byte of a TLS 1.2 pair is the kind
-/// of signature, and RFC 8446 4.2.3 gave PSS and EdDSA numbers that are no pairs.
-fn signs(key: KeyKind, algorithm: u16) -> bool {
+/// of signature, and RFC 8446 4.2.3 gave PSS and EdDSA numbers that are no pairs. In TLS 1.3 PKCS #1
+/// signatures are for certificates alone, SHA-1 is gone, and each curve has its hash.
+fn signs(key: KeyKind, algorithm: u16, version: ProtocolVersion) -> bool {
+    let new = version >= ProtocolVersion::TLS1_3;
+    let pss = (0x0804..=0x0806).contains(&algorithm);
     match key {
         KeyKind::Ed25519 => algorithm == ED25519,
-        key if rsa_bits(key).is_some() => {
-            algorithm & 0xff == 1 || (0x0804..=0x0806).contains(&algorithm)
-        }
+        key if rsa_bits(key).is_some() => pss || (!new && algorithm & 0xff == 1),
+        KeyKind::EcdsaP256 if new => algorithm == 0x0403,
+        KeyKind::EcdsaP384 if new => algorithm == 0x0503,
         _ => algorithm & 0xff == 3,
     }
+}
+
+/// rustls knows no SHA-1, and each curve has its hash in TLS 1.2 as well (`sign.rs` of its `ring`
+/// provider).
+fn rustls_signs(key: KeyKind, algorithm: u16, version: ProtocolVersion) -> bool {
+    let version = if key.is_rsa() { version } else { ProtocolVersion::TLS1_3 };
+    signs(key, algorithm, version) && (algorithm >> 8) >= 4
 }
 
 /// SSL_CTX_set_security_level(3): RC4 goes at level 2, static RSA at level 3.
@@ -344,18 +408,16 @@ fn is_strong(case: &Case<'_>, _: ProtocolVersion, suite: CipherSuite) -> Option<
         .then(|| format!("OpenSSL's security level {level} forbids it"))
 }
 
-/// rustls with an Ed25519 key chooses a suite first and then finds that it cannot sign: it drops
-/// the connection and says nothing.
-fn unsigned(case: &Case<'_>) -> Option<Refusal> {
-    let listed = case.hello.signature_algorithms.as_ref()?;
-    let stuck = case.broker.front == Front::Rustls
-        && case.broker.certificate.key == KeyKind::Ed25519
-        && !listed.contains(&ED25519);
-    stuck.then(|| Refusal {
-        alert: None,
-        record: ProtocolVersion::TLS1_2,
-        why: "the client does not list ed25519, and rustls says nothing when it cannot sign"
-            .to_owned(),
+/// rustls chooses a suite first and then finds that it cannot sign. Why, if it is so.
+pub(super) fn unsigned(case: &Case<'_>, version: ProtocolVersion) -> Option<String> {
+    case.hello.signature_algorithms.as_ref()?;
+    let stuck = case.broker.front == Front::Rustls && signature(case, version).is_none();
+    stuck.then(|| {
+        format!(
+            "the client lists no signature algorithm that rustls has for a key of kind {}, which it \
+             finds out when it is to sign",
+            case.broker.certificate.key.as_str()
+        )
     })
 }
 

@@ -4,11 +4,9 @@
 //! has said what becomes of it: it is either listed among those that rules read, or a cell that
 //! uses it has no prediction. No statement is better than a wrong one.
 
-use super::certificate::MAX_INTERMEDIATES;
 use super::{NoPrediction, Subject, misbehave};
-use crate::broker::{BrokerProfile, Certificate, ClientAuth};
-use crate::profile::{ClientCa, ClientCertificate, ClientProfile};
-use wire::message::Verify;
+use crate::broker::{BrokerProfile, Certificate, ClientAuth, Front};
+use crate::profile::{ClientCertificate, ClientProfile};
 
 /// The first key that is used and that no rule reads, or not in this company.
 pub(super) fn check(subject: &Subject<'_>) -> Result<(), NoPrediction> {
@@ -18,7 +16,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Result<(), NoPrediction> {
     if let Some(key) = of_client(profile, broker) {
         return unknown("client profile", &profile.name, key);
     }
-    match of_broker(broker, profile) {
+    match of_broker(broker) {
         Some(key) => unknown("broker", &broker.name, key),
         None => Ok(()),
     }
@@ -46,28 +44,29 @@ fn of_client(profile: &ClientProfile, broker: &BrokerProfile) -> Option<&'static
         extended_master_secret: _,
         encrypt_then_mac: _,
         session_tickets: _,
+        ca: _,
+        reconnect: _,
         // Read in part.
-        ca,
-        reconnect,
         certificate,
         psk,
     } = profile;
     let asked = broker.client_auth != ClientAuth::None;
-    let by_rsa = broker.certificate.issuer_key.is_rsa();
-    let resumes = broker.tickets && broker.session_cache && broker.misbehave.is_none();
+    let shows = *certificate != ClientCertificate::None;
+    // What the two of them say to a stranger's certificate was never seen.
+    let own_stack = matches!(broker.front, Front::Rabbitmq);
+    let differs = match (psk, &broker.psk) {
+        (Some(ours), Some(theirs)) => {
+            ours.identity != theirs.identity || Some(&ours.key) != theirs.key_bytes().as_ref()
+        }
+        _ => false,
+    };
     first([
-        // A certificate that can perhaps not be read, and that no known CA signed.
-        (*ca == ClientCa::Other && !by_rsa, "ca = \"other\" beside an issuer_key that is not RSA"),
-        (*reconnect && !resumes, "reconnect beside a broker that does not always resume"),
-        (
-            *certificate != ClientCertificate::None && asked,
-            "certificate beside a broker that asks for it",
-        ),
-        (psk.is_some() && broker.psk.is_some(), "psk beside a broker that has one"),
+        (shows && asked && own_stack, "certificate beside a RabbitMQ that asks for it"),
+        (differs, "psk beside a broker that has another one"),
     ])
 }
 
-fn of_broker(profile: &BrokerProfile, client: &ClientProfile) -> Option<&'static str> {
+fn of_broker(profile: &BrokerProfile) -> Option<&'static str> {
     let BrokerProfile {
         // Says nothing of the cell.
         name: _,
@@ -94,6 +93,7 @@ fn of_broker(profile: &BrokerProfile, client: &ClientProfile) -> Option<&'static
         host_name: _,
         max_fragment_length: _,
         psk: _,
+        signature_algorithms: _,
         // A client of ours never asks for another handshake.
         renegotiation: _,
         // Read by `offer`: all but rustls and RabbitMQ go OpenSSL's way.
@@ -101,22 +101,13 @@ fn of_broker(profile: &BrokerProfile, client: &ClientProfile) -> Option<&'static
         // Read in part.
         certificate,
         misbehave,
-        // Not read.
-        signature_algorithms,
     } = profile;
-    of_certificate(certificate, profile, client).or_else(|| {
-        first([
-            (signature_algorithms.is_some(), "signature_algorithms"),
-            (misbehave.is_some_and(|fault| !misbehave::is_known(fault)), "this misbehave"),
-        ])
+    of_certificate(certificate, profile).or_else(|| {
+        first([(misbehave.is_some_and(|fault| !misbehave::is_known(fault)), "this misbehave")])
     })
 }
 
-fn of_certificate(
-    certificate: &Certificate,
-    broker: &BrokerProfile,
-    client: &ClientProfile,
-) -> Option<&'static str> {
+fn of_certificate(certificate: &Certificate, broker: &BrokerProfile) -> Option<&'static str> {
     let Certificate {
         // Read by `certificate` and `size`.
         key: _,
@@ -126,17 +117,10 @@ fn of_certificate(
         validity: _,
         authority: _,
         message_bytes: _,
+        intermediates: _,
         // Read in part.
         pss,
-        intermediates,
     } = certificate;
-    let too_many = *intermediates > MAX_INTERMEDIATES;
-    first([
-        // `size` takes its signature for a PKCS #1 one.
-        (*pss && broker.record_size < 4096, "certificate.pss beside a short record_size"),
-        (
-            too_many && client.verify == Verify::Optional,
-            "certificate.intermediates beyond 8 beside verify = \"optional\"",
-        ),
-    ])
+    // `size` takes its signature for a PKCS #1 one.
+    first([(*pss && broker.record_size < 4096, "certificate.pss beside a short record_size")])
 }

@@ -6,13 +6,17 @@
 use super::Case;
 use super::certificate::{curve, is_sent, rsa_bits};
 use super::offer::{Choice, group};
-use crate::broker::{Certificate, ClientAuth, FragmentLength, Front, HashKind, KeyKind};
+use crate::broker::{
+    BrokerProfile, Certificate, ClientAuth, FragmentLength, Front, HashKind, KeyKind,
+};
 use tls_parser::{TlsCipherEncMode, TlsCipherKx, TlsCipherSuite};
 use wire::message::Phase;
 use wire::tls::ProtocolVersion;
 
 /// `MBEDTLS_ERR_SSL_INVALID_RECORD`.
 const INVALID_RECORD: &str = "-0x7200";
+/// `MBEDTLS_ERR_SSL_BAD_INPUT_DATA`.
+const BAD_INPUT: &str = "-0x7100";
 /// `MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE`.
 const NO_REASSEMBLY: &str = "-0x7080";
 
@@ -30,28 +34,7 @@ pub(super) struct Stumble {
 pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
     let flight = flight(case, choice);
     let limit = record_limit(case);
-    let buffer = case.build.content_length as usize;
-    let too_long = |phase, length: usize| Stumble {
-        phase,
-        error: INVALID_RECORD,
-        why: format!("a record of {length} bytes does not fit into the buffer of {buffer}"),
-    };
-    let spans = |phase, length: usize| Stumble {
-        phase,
-        error: NO_REASSEMBLY,
-        why: format!(
-            "a message of {length} bytes spans records of {limit}, and {} does not put it together",
-            case.stack.name
-        ),
-    };
-    let torn = |phase| Stumble {
-        phase,
-        error: INVALID_RECORD,
-        why: format!(
-            "a record of {limit} bytes ends within a message's header, and {} takes that for damage",
-            case.stack.name
-        ),
-    };
+    let content = case.build.content_length as usize;
     let total: usize = flight.iter().map(|(_, length)| length).sum();
     let mut at = 0;
     for (phase, length) in flight {
@@ -61,18 +44,66 @@ pub(super) fn stumble(case: &Case<'_>, choice: Choice) -> Option<Stumble> {
             true => (at % limit, total - (at - at % limit)),
         };
         let record = rest.min(limit);
-        if record > buffer {
-            return Some(too_long(phase, record));
+        let stumble = |error, why| Some(Stumble { phase, error, why });
+        let too_long = |what: &str, length: usize, room: usize| {
+            format!("{what} of {length} bytes does not fit into the buffer of {room}")
+        };
+        if record > case.build.buffer() && !case.stack.measures_first {
+            return stumble(BAD_INPUT, too_long("a record", record, content));
         }
-        if offset + length > limit && !case.stack.reassembles {
-            return Some(match limit - offset < MESSAGE_HEADER {
-                true => torn(phase),
-                false => spans(phase, length),
-            });
+        if record > content {
+            return stumble(INVALID_RECORD, too_long("a record", record, content));
+        }
+        if offset + length > limit {
+            let name = case.stack.name;
+            if limit - offset < MESSAGE_HEADER {
+                let why = format!(
+                    "a record of {limit} bytes ends within a message's header, and {name} takes that for damage"
+                );
+                return stumble(INVALID_RECORD, why);
+            }
+            if !case.stack.reassembles {
+                let why = format!(
+                    "a message of {length} bytes spans records of {limit}, and {name} does not put it together"
+                );
+                return stumble(NO_REASSEMBLY, why);
+            }
+            // What is there of it, and then a whole record with its header.
+            let (joined, room) = (joined(limit, offset, rest, length), case.build.buffer());
+            if joined > room {
+                let what =
+                    format!("a message put together from records of {limit}, of {length} bytes,");
+                return stumble(
+                    BAD_INPUT,
+                    format!("{what} needs {joined} bytes, and the buffer has {room}"),
+                );
+            }
         }
         at += length;
     }
     None
+}
+
+/// Most room that a message in records of `limit` bytes takes while it is put together
+/// (`mbedtls_ssl_prepare_handshake_record` in `ssl_msg.c`): what came before stays, and the next
+/// record is fetched behind it, header and all. The first record brings `limit - offset` bytes of it,
+/// and the last one may hold more than this message.
+fn joined(limit: usize, offset: usize, rest: usize, length: usize) -> usize {
+    let mut have = limit - offset;
+    let mut left = (rest - limit.min(rest)).max(length - have);
+    let mut most = have;
+    while have < length {
+        let next = left.min(limit);
+        most = most.max(have + crate::stream::RECORD_HEADER + next);
+        have += next;
+        left -= next;
+    }
+    most
+}
+
+/// Whether a record that begins with the Certificate message holds at least half of it.
+pub(super) fn half_of_certificate_fits(case: &Case<'_>) -> bool {
+    certificate_message(case) / 2 < record_limit(case)
 }
 
 /// Longest record body that the broker sends: its own limit, or the one that the client asks for.
@@ -86,11 +117,15 @@ fn record_limit(case: &Case<'_>) -> usize {
     asked.min(usize::from(case.broker.record_size)).max(1)
 }
 
-/// The messages from ServerHello to ServerHelloDone in bytes, each with the phase that takes it.
+/// The messages from ServerHello to ServerHelloDone in bytes, each with the phase that takes it; in
+/// TLS 1.3 those that are encrypted, because ServerHello has a record of its own.
 fn flight(case: &Case<'_>, choice: Choice) -> Vec<(Phase, usize)> {
+    if choice.version >= ProtocolVersion::TLS1_3 {
+        return flight_13(case);
+    }
     let mut flight = vec![(Phase::ServerHello, server_hello(case, choice))];
     if is_sent(choice.suite) {
-        let length = certificate_message(&case.broker.certificate);
+        let length = certificate_message(case);
         flight.push((Phase::ServerCertificate, length));
     }
     flight.extend(key_exchange(case, choice).map(|length| (Phase::ServerKeyExchange, length)));
@@ -100,6 +135,25 @@ fn flight(case: &Case<'_>, choice: Choice) -> Vec<(Phase, usize)> {
         flight.push((Phase::CertificateRequest, request));
     }
     flight.push((Phase::ServerHelloDone, MESSAGE_HEADER));
+    flight
+}
+
+/// RFC 8446 4.3 and 4.4. Each certificate has a list of extensions, which is empty.
+fn flight_13(case: &Case<'_>) -> Vec<(Phase, usize)> {
+    let wanted = &case.broker.certificate;
+    let answers_name = usize::from(case.hello.server_name.is_some()) * 4;
+    let mut flight = vec![(Phase::EncryptedExtensions, MESSAGE_HEADER + 2 + answers_name)];
+    if case.broker.client_auth != ClientAuth::None {
+        let request = MESSAGE_HEADER + 1 + 2 + 4 + 2 + 52 + 4 + 2 + 2 + name("Root rsa-2048");
+        flight.push((Phase::CertificateRequest, request));
+    }
+    let extensions =
+        1 + 2 * (1 + usize::from(wanted.intermediates) + usize::from(sends_root(case.broker)));
+    flight.extend([
+        (Phase::ServerCertificate, certificate_message(case) + extensions),
+        (Phase::CertificateVerify, MESSAGE_HEADER + 2 + 2 + signature(wanted.key)),
+        (Phase::ServerFinished, MESSAGE_HEADER + 32),
+    ]);
     flight
 }
 
@@ -154,13 +208,49 @@ fn point(group: u16) -> usize {
     }
 }
 
-/// RFC 5246 7.4.2: the certificate, and those between it and the authority.
-fn certificate_message(wanted: &Certificate) -> usize {
+/// RFC 5246 7.4.2: the certificate, those between it and the authority, and where a product is given
+/// the authority's own to check clients with, that one, too.
+fn certificate_message(case: &Case<'_>) -> usize {
+    let wanted = &case.broker.certificate;
+    let root = match sends_root(case.broker) {
+        true => 3 + authority(wanted.issuer_key),
+        false => 0,
+    };
     if let Some(bytes) = wanted.message_bytes {
-        return usize::from(bytes);
+        return usize::from(bytes) + root;
     }
     let above: usize = (1..=wanted.intermediates).map(|n| 3 + intermediate(wanted, n)).sum();
-    MESSAGE_HEADER + 3 + 3 + certificate(wanted) + above
+    MESSAGE_HEADER + 3 + 3 + certificate(wanted) + above + root
+}
+
+/// OpenSSL and Erlang complete the chain that they send with what they are given to check clients
+/// with. Mosquitto is given it only where it asks clients for certificates.
+fn sends_root(broker: &BrokerProfile) -> bool {
+    match broker.front {
+        Front::Openssl | Front::Rustls => false,
+        Front::Aedes | Front::Rabbitmq => true,
+        Front::Mosquitto => broker.client_auth != ClientAuth::None,
+    }
+}
+
+/// An authority's own certificate: basic constraints, key usage, and its key's identifier.
+fn authority(key: KeyKind) -> usize {
+    let extensions = [
+        der(der(3) + der(1) + der(der(der(1)))),
+        der(der(3) + der(1) + der(der(2))),
+        der(der(3) + der(der(20))),
+    ];
+    let algorithm = pkcs1_or_ecdsa(key, HashKind::Sha256);
+    let name = name(&format!("Root {}", key.as_str()));
+    let tbs = der(der(1))
+        + der(16)
+        + algorithm
+        + name
+        + der(2 * der(15))
+        + name
+        + public_key(key)
+        + der(der(extensions.iter().sum()));
+    der(der(tbs) + algorithm + der(1 + signature(key)))
 }
 
 fn intermediate_name(wanted: &Certificate, number: u8) -> String {
@@ -195,9 +285,20 @@ fn intermediate(wanted: &Certificate, number: u8) -> usize {
     der(der(tbs) + algorithm + der(1 + signature(wanted.issuer_key)))
 }
 
-/// The name of a signature's algorithm, RFC 3279 2.2 and RFC 8410 3.
+/// The name of a signature's algorithm; of RSASSA-PSS with hash, mask and length of the salt, RFC
+/// 4055 3.1.
 fn algorithm(wanted: &Certificate) -> usize {
-    match (wanted.issuer_key, wanted.hash) {
+    if wanted.pss {
+        let hash = der(der(9) + der(0));
+        let mask = der(der(9) + hash);
+        return der(der(9) + der(der(hash) + der(mask) + der(der(1))));
+    }
+    pkcs1_or_ecdsa(wanted.issuer_key, wanted.hash)
+}
+
+/// RFC 3279 2.2 and RFC 8410 3.
+fn pkcs1_or_ecdsa(key: KeyKind, hash: HashKind) -> usize {
+    match (key, hash) {
         (key, _) if key.is_rsa() => der(der(9) + der(0)),
         (KeyKind::Ed25519, _) => der(der(3)),
         (_, HashKind::Sha1) => der(der(7)),
