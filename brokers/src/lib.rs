@@ -20,6 +20,7 @@
 //! limit, see [`Limits`].
 
 mod broker;
+pub mod capture;
 mod connection;
 mod front;
 mod keys;

@@ -64,6 +64,9 @@ pub enum Command {
     Flash(FlashArgs),
     /// Keep a copy of all of a board's flash; demanded before anything is written to it
     Backup(BackupArgs),
+    /// Ask a live server what TLS it speaks, and write that as a broker profile
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureArgs),
     /// Say what this machine has and lacks for each kind of board, and what mends it
     Doctor {
         /// Look at this board of the bench, too, step by step and without changing anything on it
@@ -195,4 +198,39 @@ pub enum What {
     Suites,
     /// The cells of suites
     Cells,
+}
+
+const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  cargo rig capture broker.example.com                        the profile to standard output
+  cargo rig capture broker.example.com:443 --out suites/brokers/ours.toml
+  cargo rig capture 192.0.2.7 --server-name broker.example.com --rate 2
+  cargo rig capture broker.example.com --format json          profile, text and what is unknown
+
+Only servers that you may test: it makes some 20 to 150 connections, one at a time, and breaks each
+off in the handshake; one or two handshakes are finished. It needs no credentials and sends no MQTT.
+What cannot be found out or replayed stands in the file as a comment that begins with `unknown:`.
+Exit codes: 0 the profile is made, 2 there is none: the reason is told, 3 a fault of the rig.";
+
+/// Arguments of `rig capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    /// The server; port 8883 if none is given
+    #[arg(value_name = "HOST:PORT")]
+    pub host: String,
+    /// File for the profile; it must not be there yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Name to ask for [default: HOST, unless it is an address]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// Connections, at most
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub connections: u32,
+    /// Connections a second, at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// Seconds to wait for a connection, and for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
 }

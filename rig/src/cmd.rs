@@ -1,6 +1,7 @@
 //! One file for each command; here is what they share.
 
 mod boards;
+mod capture;
 mod doctor;
 mod flash;
 mod list;
@@ -59,6 +60,7 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         Command::Report(args) => report::run(args, cli.format, terminal),
         Command::Flash(args) => flash::flash(args, cli.format, terminal),
         Command::Backup(args) => flash::back_up(args, cli.format, terminal),
+        Command::Capture(args) => capture::run(args, cli.format, terminal),
         Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),
     };
     result.unwrap_or_else(|error| {

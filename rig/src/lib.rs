@@ -12,6 +12,7 @@
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
 //! * [`predictor`] states beforehand what becomes of a cell.
+//! * [`mod@capture`] makes a broker profile of a live server.
 //! * [`first_contact`] takes the first, harmless look at a board.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.
 //! * [`cmd`] has one file for each command; [`cli`] says what may be asked for.
@@ -22,6 +23,7 @@ pub mod backup;
 pub mod bench;
 pub mod board;
 pub mod boot_image;
+pub mod capture;
 pub mod cli;
 pub mod cmd;
 pub mod command;

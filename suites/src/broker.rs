@@ -22,9 +22,12 @@
 
 mod certificate;
 mod misbehave;
+mod text;
+mod visible;
 
 pub use certificate::{Authority, Certificate, HashKind, KeyKind, Validity};
 pub use misbehave::{Fault, Misbehaviour, Stage};
+pub use visible::{INVISIBLE, fold_groups, fold_schemes};
 
 use crate::file::{self, FileError};
 use crate::names::{self, UnknownName, VersionName};
@@ -172,6 +175,13 @@ pub enum FragmentLength {
     Ignored,
 }
 
+impl FragmentLength {
+    /// What holds where a file says nothing.
+    fn usual(front: Front) -> Self {
+        if front == Front::Rustls { Self::Ignored } else { Self::Honoured }
+    }
+}
+
 /// A key that both ends have beforehand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -314,10 +324,9 @@ impl BrokerProfile {
                 .signature_algorithms
                 .map(|list| list.iter().map(scheme_of).collect::<Result<_, _>>())
                 .transpose()?,
-            max_fragment_length: raw.max_fragment_length.unwrap_or(match raw.front {
-                Front::Rustls => FragmentLength::Ignored,
-                _ => FragmentLength::Honoured,
-            }),
+            max_fragment_length: raw
+                .max_fragment_length
+                .unwrap_or_else(|| FragmentLength::usual(raw.front)),
             renegotiation: raw.renegotiation,
             psk: raw.psk,
             misbehave: misbehave.map_err(|(key, why)| refuse(key, why))?,

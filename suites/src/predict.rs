@@ -31,6 +31,8 @@ mod setup;
 mod size;
 pub mod stack;
 
+pub use size::certificate_message;
+
 use crate::broker::{BrokerProfile, Stage};
 use crate::hello::ClientHello;
 use crate::outcome::{Outcome, phase_name};

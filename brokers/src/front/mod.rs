@@ -8,7 +8,7 @@
 pub(crate) mod names;
 mod records;
 pub(crate) mod with_openssl;
-mod with_rustls;
+pub(crate) mod with_rustls;
 
 use crate::pki::{Identity, PkiError};
 use crate::record::TlsView;

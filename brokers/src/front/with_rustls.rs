@@ -28,15 +28,7 @@ pub(crate) struct RustlsServer {
 
 impl RustlsServer {
     pub(super) fn new(profile: &BrokerProfile, identity: &Identity) -> Result<Self, FrontError> {
-        let lacks = [
-            (!profile.extended_master_secret, "extended_master_secret = false"),
-            (profile.renegotiation, "renegotiation"),
-            (profile.psk.is_some(), "a psk"),
-            (profile.signature_algorithms.is_some(), "signature_algorithms of choice"),
-        ];
-        if let Some((_, what)) = lacks.iter().find(|(wanted, _)| *wanted) {
-            return Err(unsupported(*what));
-        }
+        check(profile)?;
         let mut configs = HashMap::new();
         for group in own_groups(profile) {
             configs.insert(group, config(profile, identity, group)?);
@@ -53,6 +45,20 @@ impl RustlsServer {
             ServerConnection::new(Arc::new(config)).map_err(|error| refused(&error))?;
         Ok(RustlsSession { connection, key_log, closed: false })
     }
+}
+
+/// Whether rustls has what the profile asks for, certificates apart.
+pub(crate) fn check(profile: &BrokerProfile) -> Result<(), FrontError> {
+    let lacks = [
+        (!profile.extended_master_secret, "extended_master_secret = false"),
+        (profile.renegotiation, "renegotiation"),
+        (profile.psk.is_some(), "a psk"),
+        (profile.signature_algorithms.is_some(), "signature_algorithms of choice"),
+    ];
+    if let Some((_, what)) = lacks.iter().find(|(wanted, _)| *wanted) {
+        return Err(unsupported(*what));
+    }
+    own_groups(profile).try_for_each(|group| provider(profile, group).map(drop))
 }
 
 fn unsupported(what: impl Into<String>) -> FrontError {

@@ -1,6 +1,7 @@
 //! The certificate that a broker shows: keys, signature, chain, and what is wrong with it.
 
 use serde::{Deserialize, Serialize};
+use wire::tls::NamedGroup;
 
 /// The certificate a broker shows. It is made for the purpose by an authority of the rig's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,6 +133,16 @@ impl KeyKind {
             Self::EcdsaP256 => "ecdsa-p256",
             Self::EcdsaP384 => "ecdsa-p384",
             Self::Ed25519 => "ed25519",
+        }
+    }
+
+    /// The curve of a key for ECDSA.
+    #[must_use]
+    pub fn curve(self) -> Option<NamedGroup> {
+        match self {
+            Self::EcdsaP256 => Some(NamedGroup(23)),
+            Self::EcdsaP384 => Some(NamedGroup(24)),
+            _ => None,
         }
     }
 

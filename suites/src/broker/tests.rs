@@ -106,3 +106,77 @@ fn a_fault_is_read_with_what_belongs_to_it() {
     assert_eq!(warning.does, Fault::Alert { level: 1, description });
     assert_eq!(fault("at = 'accept'\ndoes = 'stall'\npause_ms = 5").does, Fault::Stall { ms: 5 });
 }
+
+#[test]
+fn behind_the_curve_of_the_certificate_nothing_is_an_exception() {
+    let served: BTreeMap<_, _> = [(CipherSuite(0xc02b), vec![NamedGroup(23)])].into();
+    let (p256, p384) = (NamedGroup(23), NamedGroup(24));
+    let both = fold_groups(&served, Some(&[p256, p384]), Some(p256));
+    assert_eq!(both, (vec![p256, p384], BTreeMap::new()));
+    // The server prefers another one in TLS 1.3, so the suite does have its own.
+    let (_, own) = fold_groups(&served, Some(&[p384, p256]), Some(p256));
+    assert_eq!(own.len(), 1);
+}
+
+/// Every profile of the library.
+fn library() -> Vec<BrokerProfile> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/brokers");
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        BrokerProfile::parse(path.file_stem().unwrap().to_str().unwrap(), &text, "x").unwrap()
+    };
+    std::fs::read_dir(folder).unwrap().map(read).collect()
+}
+
+#[test]
+fn what_is_written_is_read_as_the_same_profile() {
+    let comments = ["one\ntwo".to_owned(), "\u{1b}[31mred".to_owned()];
+    for profile in library() {
+        let text = profile.to_toml(&comments);
+        let read = BrokerProfile::parse(&profile.name, &text, "written");
+        let read = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(read, BrokerProfile { misbehave: None, ..profile }, "{text}");
+        assert!(!text.contains('\u{1b}'), "a comment steers the terminal");
+    }
+}
+
+#[test]
+fn the_visible_form_is_a_profile_and_its_own_visible_form() {
+    for profile in library() {
+        let seen = profile.visible();
+        assert_eq!(seen.visible(), seen);
+        let text = seen.to_toml(&[]);
+        let read = BrokerProfile::parse(&seen.name, &text, "written");
+        assert_eq!(read.unwrap_or_else(|error| panic!("{error}\n{text}")), seen);
+    }
+}
+
+#[test]
+fn groups_fold_into_one_list_and_exceptions() {
+    let (p256, p384, x25519) = (NamedGroup(23), NamedGroup(24), NamedGroup(29));
+    let (a, b) = (CipherSuite(0xc027), CipherSuite(0xc028));
+    let fold = |of_a: &[NamedGroup], of_b: &[NamedGroup], tls13: Option<&[NamedGroup]>| {
+        fold_groups(&[(a, of_a.to_vec()), (b, of_b.to_vec())].into(), tls13, None)
+    };
+    let usual = vec![p256, p384, x25519];
+    assert_eq!(fold_groups(&BTreeMap::new(), None, None), (usual.clone(), BTreeMap::new()));
+    assert_eq!(fold(&[p256], &[p256], None), (vec![p256], BTreeMap::new()));
+    assert_eq!(fold(&[p256], &[p384], None), (usual, [(a, p256), (b, p384)].into()));
+    let both = [x25519, p384];
+    assert_eq!(fold(&both, &[p384], None), (both.to_vec(), [(b, p384)].into()));
+    assert_eq!(fold(&[p256], &[p256], Some(&[p384])), (vec![p384], [(a, p256), (b, p256)].into()));
+}
+
+#[test]
+fn schemes_that_openssl_has_by_itself_are_not_said() {
+    let rsa = KeyKind::Rsa2048;
+    let usual = [0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0201].to_vec();
+    assert_eq!(fold_schemes(usual.clone(), rsa, true), None);
+    let reversed: Vec<_> = usual.iter().rev().copied().collect();
+    assert_eq!(fold_schemes(reversed.clone(), rsa, true), Some(reversed.clone()));
+    assert_eq!(fold_schemes(reversed, rsa, false), None, "the client's order is nobody's");
+    assert_eq!(fold_schemes(vec![0x0403, 0x0501], rsa, true), Some(vec![0x0501]));
+    let short = [0x0804, 0x0805, 0x0401, 0x0501, 0x0601, 0x0201].to_vec();
+    assert_eq!(fold_schemes(short, KeyKind::Rsa1024, true), None);
+}

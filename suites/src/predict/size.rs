@@ -103,7 +103,7 @@ fn joined(limit: usize, offset: usize, rest: usize, length: usize) -> usize {
 
 /// Whether a record that begins with the Certificate message holds at least half of it.
 pub(super) fn half_of_certificate_fits(case: &Case<'_>) -> bool {
-    certificate_message(case) / 2 < record_limit(case)
+    sent_certificate_message(case) / 2 < record_limit(case)
 }
 
 /// Longest record body that the broker sends: its own limit, or the one that the client asks for.
@@ -125,7 +125,7 @@ fn flight(case: &Case<'_>, choice: Choice) -> Vec<(Phase, usize)> {
     }
     let mut flight = vec![(Phase::ServerHello, server_hello(case, choice))];
     if is_sent(choice.suite) {
-        let length = certificate_message(case);
+        let length = sent_certificate_message(case);
         flight.push((Phase::ServerCertificate, length));
     }
     flight.extend(key_exchange(case, choice).map(|length| (Phase::ServerKeyExchange, length)));
@@ -150,7 +150,7 @@ fn flight_13(case: &Case<'_>) -> Vec<(Phase, usize)> {
     let extensions =
         1 + 2 * (1 + usize::from(wanted.intermediates) + usize::from(sends_root(case.broker)));
     flight.extend([
-        (Phase::ServerCertificate, certificate_message(case) + extensions),
+        (Phase::ServerCertificate, sent_certificate_message(case) + extensions),
         (Phase::CertificateVerify, MESSAGE_HEADER + 2 + 2 + signature(wanted.key)),
         (Phase::ServerFinished, MESSAGE_HEADER + 32),
     ]);
@@ -208,19 +208,26 @@ fn point(group: u16) -> usize {
     }
 }
 
-/// RFC 5246 7.4.2: the certificate, those between it and the authority, and where a product is given
-/// the authority's own to check clients with, that one, too.
-fn certificate_message(case: &Case<'_>) -> usize {
+/// Length of the broker's Certificate message: that of its chain, and where a product is given the
+/// authority's own certificate to check clients with, that one, too.
+fn sent_certificate_message(case: &Case<'_>) -> usize {
     let wanted = &case.broker.certificate;
     let root = match sends_root(case.broker) {
         true => 3 + authority(wanted.issuer_key),
         false => 0,
     };
+    certificate_message(wanted) + root
+}
+
+/// Length of the Certificate message, RFC 5246 7.4.2: the certificate, and those between it and the
+/// authority.
+#[must_use]
+pub fn certificate_message(wanted: &Certificate) -> usize {
     if let Some(bytes) = wanted.message_bytes {
-        return usize::from(bytes) + root;
+        return usize::from(bytes);
     }
     let above: usize = (1..=wanted.intermediates).map(|n| 3 + intermediate(wanted, n)).sum();
-    MESSAGE_HEADER + 3 + 3 + certificate(wanted) + above + root
+    MESSAGE_HEADER + 3 + 3 + certificate(wanted) + above
 }
 
 /// OpenSSL and Erlang complete the chain that they send with what they are given to check clients

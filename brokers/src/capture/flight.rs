@@ -1,0 +1,155 @@
+//! What a server says to a ClientHello, as far as it says it in the clear.
+
+use suites::stream::{ContentType, RECORD_HEADER, Stream};
+use tls_parser::{
+    TlsCipherKx, TlsCipherSuite, TlsExtension, TlsMessage, TlsMessageHandshake,
+    parse_tls_message_handshake, parse_tls_server_hello_extensions,
+};
+use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+/// ServerHello to ServerHelloDone; in TLS 1.3, HelloRetryRequest alone.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) version: ProtocolVersion,
+    pub(super) suite: CipherSuite,
+    pub(super) extensions: Vec<u16>,
+    /// Whether the session has an ID by which it could be resumed.
+    pub(super) session_id: bool,
+    /// Certificates as DER, the server's own first.
+    pub(super) chain: Vec<Vec<u8>>,
+    pub(super) asks_for_certificate: bool,
+    pub(super) group: Option<NamedGroup>,
+    pub(super) dh_bits: Option<usize>,
+    /// With which the key exchange is signed, TLS 1.2.
+    pub(super) scheme: Option<u16>,
+    /// Longest record body.
+    pub(super) longest_record: usize,
+    /// Length of a record body that ends within a message, if there is one.
+    pub(super) cut: Option<usize>,
+    /// Whether a record holds more than one message.
+    pub(super) packed: bool,
+}
+
+impl Flight {
+    /// The flight in `bytes`; none if it is not all there.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let stream = Stream::parse(bytes);
+        let hello = stream.server_hello.as_ref()?;
+        let mut flight = Self {
+            version: hello.version,
+            suite: hello.cipher_suite,
+            extensions: hello.extensions.clone(),
+            session_id: false,
+            chain: Vec::new(),
+            asks_for_certificate: false,
+            group: None,
+            dh_bits: None,
+            scheme: None,
+            longest_record: 0,
+            cut: None,
+            packed: false,
+        };
+        let mut joined = Vec::new();
+        let mut ends = Vec::new();
+        for record in &stream.records {
+            if record.content == ContentType::Handshake && !record.encrypted {
+                let body = bytes.get(record.range.clone())?.get(RECORD_HEADER..)?;
+                flight.longest_record = flight.longest_record.max(body.len());
+                joined.extend_from_slice(body);
+                ends.push((joined.len(), body.len()));
+            }
+        }
+        let (mut at, mut done) = (0, hello.version >= ProtocolVersion::TLS1_3);
+        let mut borders = Vec::new();
+        while let Some([_, l0, l1, l2]) = joined.get(at..).and_then(|rest| rest.first_chunk()) {
+            let end = at + 4 + u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
+            let Some(message) = joined.get(at..end) else { break };
+            if let Ok((_, TlsMessage::Handshake(message))) = parse_tls_message_handshake(message) {
+                done |= flight.note(&message);
+            } else {
+                flight.note_request(message);
+            }
+            borders.push(end);
+            at = end;
+        }
+        let torn = ends.iter().filter(|(end, _)| !borders.contains(end));
+        let within = |border: &usize| {
+            // A border at which no record ends lies within one, and a message follows it there.
+            *border < joined.len() && !ends.iter().any(|(end, _)| end == border)
+        };
+        flight.packed = borders.iter().any(within);
+        flight.cut = torn.map(|(_, length)| *length).max();
+        done.then_some(flight)
+    }
+
+    /// Whether this message is the last.
+    fn note(&mut self, message: &TlsMessageHandshake<'_>) -> bool {
+        match message {
+            TlsMessageHandshake::ServerHello(hello) => {
+                self.session_id = hello.session_id.is_some_and(|id| !id.is_empty());
+                let extensions = hello.ext.unwrap_or_default();
+                let list = parse_tls_server_hello_extensions(extensions);
+                for extension in list.map(|(_, list)| list).unwrap_or_default() {
+                    if let TlsExtension::KeyShare([high, low, ..]) = extension {
+                        self.group = Some(NamedGroup(u16::from_be_bytes([*high, *low])));
+                    }
+                }
+            }
+            TlsMessageHandshake::Certificate(list) => {
+                self.chain = list.cert_chain.iter().map(|one| one.data.to_vec()).collect();
+            }
+            TlsMessageHandshake::ServerKeyExchange(exchange) => {
+                // What is cut short says nothing.
+                let _said: Option<()> = self.note_exchange(exchange.parameters);
+            }
+            TlsMessageHandshake::CertificateRequest(_) => self.asks_for_certificate = true,
+            TlsMessageHandshake::ServerDone(_) => return true,
+            _ => {}
+        }
+        false
+    }
+
+    /// `tls-parser` takes a CertificateRequest without signature algorithms, as TLS 1.1 has it, for
+    /// damage.
+    fn note_request(&mut self, message: &[u8]) {
+        self.asks_for_certificate |= message.first() == Some(&13);
+    }
+
+    /// ServerKeyExchange: RFC 8422 5.4, RFC 5246 7.4.3, with a hint before it RFC 5489 2.
+    fn note_exchange(&mut self, parameters: &[u8]) -> Option<()> {
+        let known = TlsCipherSuite::from_id(self.suite.0)?;
+        let mut rest = parameters;
+        if known.name.contains("_PSK_") {
+            take(&mut rest)?;
+        }
+        match known.kx {
+            TlsCipherKx::Ecdhe => {
+                let (head, point) = rest.split_first_chunk()?;
+                let [3, high, low, length] = *head else { return None };
+                self.group = Some(NamedGroup(u16::from_be_bytes([high, low])));
+                rest = point.get(usize::from(length)..)?;
+            }
+            TlsCipherKx::Dhe => {
+                let prime = take(&mut rest)?;
+                let leading = prime.iter().take_while(|byte| **byte == 0).count();
+                let top = prime.get(leading)?;
+                self.dh_bits = Some((prime.len() - leading) * 8 - top.leading_zeros() as usize);
+                take(&mut rest)?;
+                take(&mut rest)?;
+            }
+            _ => return None,
+        }
+        if self.version >= ProtocolVersion::TLS1_2 {
+            self.scheme = rest.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
+        }
+        Some(())
+    }
+}
+
+/// What stands behind a length of two bytes.
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, tail) = rest.split_first_chunk()?;
+    let (taken, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    *rest = tail;
+    Some(taken)
+}

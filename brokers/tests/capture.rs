@@ -1,0 +1,254 @@
+//! A capture of our own replay is the profile that was replayed, for every profile of the library.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod common;
+
+use brokers::capture::{Bounds, CaptureError, Captured, Target, capture};
+use brokers::product::{Product, ProductError};
+use brokers::{Broker, BrokerError, Brokers};
+use common::profile;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+use suites::broker::{BrokerProfile, Front};
+use suites::stream::{ContentType, Stream};
+use wire::tls::ProtocolVersion;
+
+const BOUNDS: Bounds = Bounds { connections: 400, per_second: None, wait: Duration::from_secs(20) };
+
+fn target(address: SocketAddr, profile: &BrokerProfile) -> Target {
+    Target {
+        address,
+        server_name: Some(profile.host_name.clone()),
+        name: profile.name.clone(),
+        summary: profile.summary.clone(),
+        source: profile.source.clone(),
+    }
+}
+
+fn captured(broker: &Broker, profile: &BrokerProfile) -> Captured {
+    capture(&target(broker.address(), profile), BOUNDS, &mut |_| {})
+        .unwrap_or_else(|error| panic!("{}: {error}", profile.name))
+}
+
+/// All profiles of a kind, by name.
+fn profiles(wanted: impl Fn(&BrokerProfile) -> bool) -> Vec<BrokerProfile> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/brokers");
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    names.sort();
+    names.iter().map(|name| profile(name)).filter(wanted).collect()
+}
+
+/// Does `work` with each profile, a few side by side, and gives what it had to say.
+fn each(
+    profiles: Vec<BrokerProfile>,
+    work: impl Fn(&BrokerProfile) -> Option<String> + Sync,
+) -> String {
+    let (queue, said) = (Mutex::new(profiles), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(profile) = { queue.lock().unwrap().pop() } {
+                    let words = work(&profile);
+                    said.lock().unwrap().extend(words);
+                }
+            });
+        }
+    });
+    let mut said = said.into_inner().unwrap();
+    said.sort();
+    said.join("\n")
+}
+
+/// The lines in which two files differ.
+fn differences(wanted: &BrokerProfile, seen: &BrokerProfile) -> Option<String> {
+    let (wanted_text, seen_text) = (wanted.to_toml(&[]), seen.to_toml(&[]));
+    let missing = wanted_text.lines().filter(|line| !seen_text.lines().any(|other| other == *line));
+    let added = seen_text.lines().filter(|line| !wanted_text.lines().any(|other| other == *line));
+    let lines = missing
+        .map(|line| format!("\n  - {line}"))
+        .chain(added.map(|line| format!("\n  + {line}")));
+    let lines: String = lines.collect();
+    (wanted != seen).then(|| format!("{}{lines}", wanted.name))
+}
+
+/// Profiles that misbehave are left out: a capture is of a server that goes through a handshake.
+/// One more is there to serve nobody.
+fn ours(profile: &BrokerProfile) -> bool {
+    profile.misbehave.is_none() && profile.name != "tls10-at-security-level-1"
+}
+
+#[test]
+fn of_every_profile_that_openssl_serves_is_that_profile() {
+    let brokers = common::brokers();
+    let all = profiles(|profile| ours(profile) && profile.front == Front::Openssl);
+    let (count, made) = (all.len(), AtomicU32::new(0));
+    let said = each(all, |profile| {
+        let broker = brokers.start(profile).unwrap();
+        let seen = captured(&broker, profile);
+        made.fetch_add(seen.connections, Ordering::Relaxed);
+        differences(&profile.visible(), &seen.profile)
+    });
+    assert_eq!(said, "");
+    assert!(count >= 110, "{count} profiles");
+    eprintln!("{count} profiles, {} connections", made.load(Ordering::Relaxed));
+}
+
+/// What is captured of another's TLS library is what is captured of its replay: by then all that is
+/// left is what a profile can say.
+fn replays_as_itself(brokers: &Brokers, profile: &BrokerProfile) -> Option<String> {
+    let broker = match brokers.start(profile) {
+        Ok(broker) => broker,
+        Err(BrokerError::Product(missing @ ProductError::Missing { .. })) => {
+            assert!(std::env::var_os("RIG_NO_SKIP").is_none(), "RIG_NO_SKIP is set: {missing}");
+            eprintln!("skipped {}: {missing}", profile.name);
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let first = captured(&broker, profile);
+    eprintln!("{} {} connections, unknown: {:#?}", profile.name, first.connections, first.unknown);
+    drop(broker);
+    let replay = brokers.start(&first.profile).unwrap();
+    let again = captured(&replay, profile);
+    // Suites and groups are the product's settings, so they must come out as they went in.
+    let seen = &first.profile;
+    let (suites, served) = (&profile.visible().cipher_suites, &seen.cipher_suites);
+    assert_eq!((suites, profile.max_version), (served, seen.max_version), "{}", profile.name);
+    let packs = profile.front == Front::Rustls && profile.accepts(ProtocolVersion::TLS1_2);
+    assert_eq!(seen.front == Front::Rustls, packs, "{}", profile.name);
+    differences(&first.profile, &again.profile)
+}
+
+/// A server that answers every connection with these bytes and the end of the stream; in place of
+/// bytes, a reset.
+fn answering(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // It ends with the process: nobody waits for it.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _hello = stream.read(&mut [0; 4096]);
+            let _gone = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+fn refusal(address: SocketAddr, bounds: Bounds) -> CaptureError {
+    let target = target(address, &profile("tls12-rsa-plain"));
+    capture(&target, bounds, &mut |_| {}).unwrap_err()
+}
+
+#[test]
+fn what_is_no_tls_server_is_said_to_be_none() {
+    let http = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let CaptureError::NotTls { answer, .. } = refusal(http, BOUNDS) else { panic!() };
+    assert!(answer.contains("HTTP/1.1 400"), "{answer}");
+    let CaptureError::NotTls { answer, .. } = refusal(answering(b""), BOUNDS) else { panic!() };
+    assert_eq!(answer, "the end of the stream and no alert");
+    let alert = answering(&[21, 3, 3, 0, 2, 2, 49]);
+    let CaptureError::Refused { answer, .. } = refusal(alert, BOUNDS) else { panic!() };
+    assert_eq!(answer, "alert 49 (access_denied)");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(matches!(refusal(nobody, BOUNDS), CaptureError::Connect { .. }));
+}
+
+/// A listener that never accepts: the kernel takes the connection, and nothing ever comes.
+#[test]
+fn silence_is_bounded_and_so_are_connections() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bounds = Bounds { wait: Duration::from_millis(50), ..BOUNDS };
+    let error = refusal(silent.local_addr().unwrap(), bounds);
+    let CaptureError::NotTls { answer, .. } = error else { panic!("{error}") };
+    assert_eq!(answer, "silence");
+    let brokers = common::brokers();
+    let broker = brokers.start(&profile("tls12-rsa-plain")).unwrap();
+    let error = refusal(broker.address(), Bounds { connections: 7, ..BOUNDS });
+    assert!(matches!(error, CaptureError::Connections { allowed: 7 }), "{error}");
+}
+
+/// Connections to `address` through a port of ours, and what the client sent on each.
+fn listened_to(address: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (own, all) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let kept = Arc::clone(&all);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut client, mut server) = (stream.unwrap(), TcpStream::connect(address).unwrap());
+            let (mut back, mut answers) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let answering = thread::spawn(move || {
+                let _ended = std::io::copy(&mut answers, &mut back);
+                let _gone = back.shutdown(Shutdown::Write);
+            });
+            let (mut sent, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = client.read(&mut buffer) {
+                sent.extend_from_slice(&buffer[..count]);
+                let _gone = server.write_all(&buffer[..count]);
+            }
+            let _gone = server.shutdown(Shutdown::Write);
+            kept.lock().unwrap().push(sent);
+            answering.join().unwrap();
+        }
+    });
+    (own, all)
+}
+
+/// No credentials are there to be sent, and in TLS 1.2 not one record of application data is.
+#[test]
+fn it_counts_its_connections_and_sends_no_data() {
+    let brokers = common::brokers();
+    for name in ["mtls-wanted", "mtls-required"] {
+        let profile = profile(name);
+        let broker = brokers.start(&profile).unwrap();
+        let (address, all) = listened_to(broker.address());
+        let made = capture(&target(address, &profile), BOUNDS, &mut |_| {}).unwrap().connections;
+        let end = Instant::now() + BOUNDS.wait;
+        while all.lock().unwrap().len() < made as usize {
+            assert!(Instant::now() < end, "{name}: connections that never ended");
+            thread::sleep(Duration::from_millis(1));
+        }
+        let all = all.lock().unwrap();
+        assert_eq!(all.len(), made as usize, "{name}");
+        let records = all.iter().flat_map(|bytes| Stream::parse(bytes).records);
+        let (mut handshake, mut data) = (0, 0);
+        for record in records {
+            handshake += usize::from(record.content == ContentType::Handshake);
+            data += usize::from(record.content == ContentType::ApplicationData);
+        }
+        assert!(handshake >= made as usize && data == 0, "{name}: {handshake} and {data}");
+    }
+}
+
+#[test]
+fn of_rustls_replays_as_itself() {
+    let brokers = common::brokers();
+    let all = profiles(|profile| ours(profile) && profile.front == Front::Rustls);
+    assert!(!all.is_empty());
+    assert_eq!(each(all, |profile| replays_as_itself(&brokers, profile)), "");
+}
+
+#[test]
+fn of_every_product_replays_as_itself() {
+    // The rig's own cache: that is where `--setup` installs aedes.
+    let brokers = Brokers::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("../rig/pki")).unwrap();
+    let all = profiles(|profile| ours(profile) && Product::of(profile.front).is_some());
+    assert!(!all.is_empty());
+    assert_eq!(each(all, |profile| replays_as_itself(&brokers, profile)), "");
+}

@@ -1,0 +1,190 @@
+//! A live server as a broker profile: who is asked, what the file says of it.
+//!
+//! The asking is [`brokers::capture`]'s; here a name becomes an address and the answer a file.
+
+use brokers::capture::{self, Bounds, CaptureError, Captured, Target};
+use serde::Serialize;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use suites::BrokerProfile;
+
+/// MQTT over TLS, in the IANA registry of ports.
+const SECURE_MQTT: u16 = 8883;
+
+/// A server as a user names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name or address.
+    pub name: String,
+    /// Port, 8883 if none is given.
+    pub port: u16,
+}
+
+/// Why nobody can be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// No port behind the colon.
+    #[error(
+        "{0:?} is no HOST:PORT: a port is a number from 1 to 65535; an IPv6 address goes in brackets"
+    )]
+    Port(String),
+    /// The name is nobody's.
+    #[error("cannot find {name:?}: {source}")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The name is known and has no address.
+    #[error("{0:?} has no address")]
+    NoAddress(String),
+}
+
+impl std::str::FromStr for Host {
+    type Err = HostError;
+
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        let wrong = || HostError::Port(text.to_owned());
+        let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, "")) => (name, None),
+            Some((name, rest)) => (name, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
+            None => match text.split_once(':') {
+                Some((_, rest)) if rest.contains(':') => return Err(wrong()),
+                Some((name, port)) => (name, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = port.map_or(Ok(SECURE_MQTT), |port| port.parse().map_err(|_| wrong()))?;
+        if name.is_empty() || port == 0 {
+            return Err(wrong());
+        }
+        Ok(Self { name: name.to_owned(), port })
+    }
+}
+
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.name.contains(':') {
+            true => write!(f, "[{}]:{}", self.name, self.port),
+            false => write!(f, "{}:{}", self.name, self.port),
+        }
+    }
+}
+
+impl Host {
+    /// The name to ask for in server_name; an address is none (RFC 6066 3).
+    #[must_use]
+    pub fn server_name(&self) -> Option<String> {
+        self.name.parse::<IpAddr>().is_err().then(|| self.name.clone())
+    }
+
+    /// Where it may listen.
+    ///
+    /// # Errors
+    /// [`HostError`] if the name has no address.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, HostError> {
+        let found = (self.name.as_str(), self.port).to_socket_addrs();
+        let name = self.name.clone();
+        let found: Vec<_> = found.map_err(|source| HostError::Lookup { name, source })?.collect();
+        if found.is_empty() { Err(HostError::NoAddress(self.name.clone())) } else { Ok(found) }
+    }
+
+    /// A file name for what is found out about it.
+    #[must_use]
+    pub fn file_stem(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' };
+        let name: String = self.name.chars().map(plain).collect();
+        format!("{}-{}", name.trim_start_matches(['.', '-']).to_lowercase(), self.port)
+    }
+}
+
+/// A capture, with the file that it makes.
+#[derive(Debug, Serialize)]
+pub struct File {
+    /// Which server.
+    pub host: String,
+    /// At which of its addresses.
+    pub address: SocketAddr,
+    /// Connections made.
+    pub connections: u32,
+    /// What could not be found out or cannot be replayed, each as `key: why`.
+    pub unknown: Vec<String>,
+    /// The profile.
+    pub profile: BrokerProfile,
+    /// The profile as the text of a file under `suites/brokers`.
+    pub toml: String,
+}
+
+/// Asks the server at the first of its addresses that takes connections. `today` is the date that the
+/// file bears.
+///
+/// # Errors
+/// [`CaptureError`] says what was in the way.
+pub fn capture(
+    host: &Host,
+    addresses: &[SocketAddr],
+    server_name: Option<String>,
+    name: String,
+    today: &str,
+    bounds: Bounds,
+    say: &mut dyn FnMut(&str),
+) -> Result<File, CaptureError> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut target = Target {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        server_name,
+        name,
+        summary: format!("{host} as it was on {today}"),
+        source: format!(
+            "`rig capture {host}` on {today}, rig {version}. Keys and certificates of a replay are throw-away ones of the same kind and size."
+        ),
+    };
+    let mut addresses = addresses.iter().peekable();
+    while let Some(address) = addresses.next() {
+        target.address = *address;
+        match capture::capture(&target, bounds, say) {
+            Err(CaptureError::Connect { .. }) if addresses.peek().is_some() => {}
+            found => return found.map(|found| file(host, *address, found)),
+        }
+    }
+    let source = std::io::ErrorKind::AddrNotAvailable.into();
+    Err(CaptureError::Connect { address: target.address, source })
+}
+
+fn file(host: &Host, address: SocketAddr, found: Captured) -> File {
+    let Captured { profile, unknown, connections } = found;
+    let comments: Vec<_> = unknown.iter().map(|line| format!("unknown: {line}")).collect();
+    let toml = profile.to_toml(&comments);
+    File { host: host.to_string(), address, connections, unknown, profile, toml }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_named_in_every_usual_way() {
+        for (text, name, port) in [
+            ("broker.test", "broker.test", 8883),
+            ("broker.test:443", "broker.test", 443),
+            ("127.0.0.1:1", "127.0.0.1", 1),
+            ("[::1]", "::1", 8883),
+            ("[::1]:8884", "::1", 8884),
+        ] {
+            let host: Host = text.parse().unwrap();
+            assert_eq!((&*host.name, host.port), (name, port), "{text}");
+            assert_eq!(host.server_name().is_some(), name == "broker.test");
+        }
+        for text in ["", ":8883", "a:", "a:0", "a:65536", "::1", "[::1]8883", "a:b"] {
+            assert!(text.parse::<Host>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_name_leaves_no_folder() {
+        let stem = |text: &str| text.parse::<Host>().unwrap().file_stem();
+        assert_eq!(stem("Broker.Test:8883"), "broker.test-8883");
+        assert_eq!(stem("../../etc:1"), "etc-1");
+        assert_eq!(stem("[fe80::1]:2"), "fe80--1-2");
+    }
+}
