@@ -15,6 +15,8 @@ pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -
     let host: Host = args.host.parse()?;
     let server_name = args.server_name.clone().or_else(|| host.server_name());
     let name = match &args.out {
+        // Known before anybody is asked.
+        Some(path) if path.exists() => bail!("{}", taken(path)),
         Some(path) => stem(path)?,
         None => host.file_stem(),
     };
@@ -99,7 +101,9 @@ fn stem(path: &Path) -> Result<String> {
 fn write(path: &Path, file: &File) -> Result<()> {
     let written =
         std::fs::File::create_new(path).and_then(|mut out| out.write_all(file.toml.as_bytes()));
-    written.with_context(|| {
-        format!("cannot write {}: give --out a name that is not taken yet", path.display())
-    })
+    written.with_context(|| taken(path))
+}
+
+fn taken(path: &Path) -> String {
+    format!("cannot write {}: give --out a name that is not taken yet", path.display())
 }
