@@ -64,6 +64,9 @@ pub enum Command {
     Flash(FlashArgs),
     /// Keep a copy of all of a board's flash; demanded before anything is written to it
     Backup(BackupArgs),
+    /// Say which clients connect to all of these brokers, and the smallest change that gets one there
+    #[command(after_help = ADVISE_EXAMPLES)]
+    Advise(AdviseArgs),
     /// Ask a live server what TLS it speaks, and write that as a broker profile
     #[command(after_help = CAPTURE_EXAMPLES)]
     Capture(CaptureArgs),
@@ -233,4 +236,31 @@ pub struct CaptureArgs {
     /// Seconds to wait for a connection, and for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+}
+
+const ADVISE_EXAMPLES: &str = "\
+Examples:
+  cargo rig advise hivemq-cloud-2021                          who connects to it, cheapest first
+  cargo rig advise hivemq-cloud-2021 ec-certificate           who connects to both
+  cargo rig advise ours.toml --from mbedtls-2.4.0/rsa-16384+suiteb
+  cargo rig advise emqx-5 --format json
+
+Nothing is started: snapshots say who was seen to connect, prediction says it of the rest. Figures are
+instructions and heap on the emulated Cortex-M3, and code of the ameba1's image if it is in the cache
+(`cargo rig list builds --build` puts it there). The change is worked out from the macros that the
+broker's suites need, and predicted.
+Exit codes: 0 a client connects or a change helps, 1 neither, 2 a name is unknown.";
+
+/// Arguments of `rig advise`.
+#[derive(Debug, Args)]
+pub struct AdviseArgs {
+    /// Brokers: names as `cargo rig list brokers` shows them, or files
+    #[arg(required = true, value_name = "BROKER")]
+    pub brokers: Vec<String>,
+    /// The client that there is, and that is to be changed if it does not connect
+    #[arg(long, value_name = "CLIENT", default_value = "mbedtls-2.4.0/rsa-4096+default")]
+    pub from: String,
+    /// List all clients that connect, and not just the first ten
+    #[arg(long)]
+    pub all: bool,
 }

@@ -1,5 +1,6 @@
 //! One file for each command; here is what they share.
 
+mod advise;
 mod boards;
 mod capture;
 mod doctor;
@@ -60,6 +61,7 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         Command::Report(args) => report::run(args, cli.format, terminal),
         Command::Flash(args) => flash::flash(args, cli.format, terminal),
         Command::Backup(args) => flash::back_up(args, cli.format, terminal),
+        Command::Advise(args) => advise::run(args, cli.format, terminal),
         Command::Capture(args) => capture::run(args, cli.format, terminal),
         Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),
     };

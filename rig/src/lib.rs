@@ -12,6 +12,7 @@
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
 //! * [`predictor`] states beforehand what becomes of a cell.
+//! * [`mod@advise`] says which client to take for given brokers.
 //! * [`mod@capture`] makes a broker profile of a live server.
 //! * [`first_contact`] takes the first, harmless look at a board.
 //! * [`summary`] and [`terminal`] are for people, [`doctor`] and [`setup`] for their machines.
@@ -19,6 +20,7 @@
 //!
 //! Only this crate opens a device.
 
+pub mod advise;
 pub mod backup;
 pub mod bench;
 pub mod board;

@@ -71,6 +71,17 @@ impl Predictor {
         Ok(Self { builds, suites: project.suites() })
     }
 
+    /// What is known of a build.
+    #[must_use]
+    pub fn build(&self, name: &BuildName) -> Option<&Build> {
+        self.builds.get(name)
+    }
+
+    /// The builds of one stack.
+    pub fn builds(&self, stack: &str) -> impl Iterator<Item = &Build> {
+        self.builds.values().filter(move |build| build.name.stack() == stack)
+    }
+
     /// What becomes of the cell of `client`, which has `profile`, and `broker`.
     ///
     /// # Errors

@@ -163,6 +163,7 @@ mod tests {
             session_id_bytes: 0,
             server_name: None,
             groups: None,
+            key_shares: None,
             signature_algorithms: None,
             supported_versions: None,
             max_fragment_length: None,

@@ -48,6 +48,12 @@ impl Build {
         key_exchange.or_else(|| ciphers.into_iter().find(missing).map(Lack::Cipher))
     }
 
+    /// The same with these macros defined, too; `MBEDTLS_` is put before each.
+    #[must_use]
+    pub fn with<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { macros: self.macros.with(names), ..self.clone() }
+    }
+
     /// The macro without which there is no such hash.
     fn hash_macro(&self, hash: HashKind) -> &'static str {
         let apart = Stack::named(self.name.stack()).is_some_and(|stack| stack.sha384_apart);
@@ -287,6 +293,19 @@ impl Macros {
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(&format!("MBEDTLS_{name}"))
     }
+
+    /// The same with these defined, too; `MBEDTLS_` is put before each.
+    #[must_use]
+    pub fn with<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let added = names.into_iter().map(|name| format!("MBEDTLS_{name}"));
+        Self(self.0.iter().cloned().chain(added).collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// What a build lacks for a suite: a macro, without its `MBEDTLS_`.
@@ -296,6 +315,15 @@ pub enum Lack {
     KeyExchange(&'static str),
     /// For its cipher or its hash.
     Cipher(&'static str),
+}
+
+impl Lack {
+    /// The macro, without its `MBEDTLS_`; none if no macro brings it.
+    #[must_use]
+    pub fn macro_name(self) -> Option<&'static str> {
+        let (Self::KeyExchange(name) | Self::Cipher(name)) = self;
+        Some(name).filter(|name| !name.contains(' '))
+    }
 }
 
 impl fmt::Display for Lack {
