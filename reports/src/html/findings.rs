@@ -2,16 +2,15 @@
 //! and what would have to change, who reaches whom.
 
 use super::matrix::Mark;
-use super::text::bounded;
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::record::{CellRecord, Verdict};
+use crate::text::shorten;
 use crate::words;
 use crate::writers::Recorded;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use suites::cell::{CellId, ClientName};
 use suites::outcome::OutcomeKind;
-use suites::snapshot::Change;
 
 /// How many cells of one verdict are listed before the reader is sent to the matrix.
 const LISTED: usize = 25;
@@ -152,21 +151,12 @@ fn looks(cells: &[CellRecord]) -> Vec<Look<'_>> {
 
 /// What is to be said of a cell that needs a look.
 fn looked(cell: &CellRecord) -> String {
-    let differs = |changes: &[Change], stated: &str| {
-        let said: Vec<_> = changes
-            .iter()
-            .map(|Change { field, expected, seen }| {
-                format!("{field}: {stated} {expected}, saw {seen}")
-            })
-            .collect();
-        said.join("; ")
-    };
     let text = match cell.verdict {
-        Verdict::Surprise => differs(&cell.surprises, "predicted"),
-        Verdict::Changed if !cell.changes.is_empty() => differs(&cell.changes, "expected"),
+        Verdict::Surprise => words::surprises(cell),
+        Verdict::Changed => words::changes(cell),
         _ => cell.note.clone().unwrap_or_else(|| words::outcome(&cell.outcome).trim().to_owned()),
     };
-    bounded(&text, SENTENCE).into_owned()
+    shorten(&text, SENTENCE).into_owned()
 }
 
 fn reasons(cells: &[CellRecord]) -> Vec<Reason<'_>> {
@@ -182,7 +172,7 @@ fn reasons(cells: &[CellRecord]) -> Vec<Reason<'_>> {
         let Some(reason) = reasons.get_mut(place) else { continue };
         reason.cells += 1;
         let at = *sentences.entry((*cause, summary, fix)).or_insert_with(|| {
-            let shown = |text: &String| bounded(text, SENTENCE).into_owned();
+            let shown = |text: &String| shorten(text, SENTENCE).into_owned();
             reason.sentences.push(Sentence {
                 summary: shown(summary),
                 fix: fix.iter().map(shown).collect(),

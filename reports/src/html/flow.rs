@@ -1,7 +1,7 @@
 //! What went over the wire between client and broker, record by record: a sequence diagram.
 
-use super::text::bounded;
 use crate::diagnosis::alert_text;
+use crate::text::shorten;
 use crate::transcript::{Entry, Seen, Transcript};
 use suites::outcome::{Close, End};
 use suites::stream::{ContentType, RECORD_HEADER, Record, Rest, Stream};
@@ -173,12 +173,12 @@ fn other(entry: &Entry) -> Option<Line> {
         }
         Seen::Broker(word) => {
             let error = word.error.as_deref()?;
-            rig(format!("the broker's own log: {}", bounded(error, 300)))
+            rig(format!("the broker's own log: {}", shorten(error, 300)))
         }
         Seen::TimedOut { waiting_for, limit_ms } => {
             rig(format!("gave up after {limit_ms} ms of waiting for {waiting_for}"))
         }
-        Seen::Fault { what } => rig(format!("fault: {}", bounded(what, 300))),
+        Seen::Fault { what } => rig(format!("fault: {}", shorten(what, 300))),
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! A recorded ClientHello, decoded for a reader.
 
-use super::text::bounded;
 use crate::diagnosis::suite_text;
 use crate::record::HelloRecord;
+use crate::text::shorten;
 use data_encoding::HEXLOWER;
 use suites::hello::ClientHello;
 use suites::names;
@@ -19,7 +19,7 @@ pub(super) struct Offer {
 pub(super) fn offers(record: &HelloRecord) -> Vec<Offer> {
     let bytes = HEXLOWER.decode(record.record_hex.as_bytes()).unwrap_or_default();
     let hello = Stream::parse(&bytes).client_hello;
-    let shown = |texts: &[String]| texts.iter().map(|text| bounded(text, 200).into()).collect();
+    let shown = |texts: &[String]| texts.iter().map(|text| shorten(text, 200).into()).collect();
     let mut offers = vec![Offer { what: "Versions", values: shown(&record.versions) }];
     let suites = match &hello {
         Some(hello) => hello.cipher_suites.iter().map(|suite| suite_text(*suite)).collect(),
@@ -32,11 +32,16 @@ pub(super) fn offers(record: &HelloRecord) -> Vec<Offer> {
     offers.push(Offer { what: "Extensions", values: shown(&record.extensions) });
     let name = record.sni.as_deref().map_or_else(|| "none sent".to_owned(), quoted);
     offers.push(Offer { what: "server_name", values: vec![name] });
+    for (what, print) in [("JA3", &record.ja3), ("JA4", &record.ja4)] {
+        if !print.is_empty() {
+            offers.push(Offer { what, values: vec![shorten(print, 100).into()] });
+        }
+    }
     offers
 }
 
 fn quoted(name: &str) -> String {
-    format!("\"{}\"", bounded(name, 300))
+    format!("\"{}\"", shorten(name, 300))
 }
 
 fn decoded(hello: &ClientHello) -> Vec<Offer> {

@@ -6,9 +6,9 @@ use super::files::{self, LogEnd};
 use super::flow::{self, Line};
 use super::hello::{self, Offer};
 use super::matrix::Mark;
-use super::text::bounded;
 use crate::diagnosis::{Diagnosis, suite_text};
 use crate::record::{self, CellRecord, HelloRecord, Latency};
+use crate::text::shorten;
 use crate::words;
 use crate::writers::Recorded;
 use askama::Template;
@@ -86,6 +86,10 @@ struct LogPart {
 #[template(path = "panel/files.html")]
 struct FilesPart {
     files: Vec<(&'static str, &'static str, String)>,
+    image: Option<String>,
+    compilers: Option<String>,
+    /// Runs the cell once more.
+    again: String,
 }
 
 /// What differs, field by field.
@@ -130,7 +134,7 @@ pub(super) fn parts(recorded: &Recorded, cell: &CellRecord) -> io::Result<Vec<Pa
             .as_ref()
             .map(|hello| HelloPart { hello, offers: hello::offers(hello) }.render()),
         (log.bytes > 0).then(|| LogPart { log }.render()),
-        (!files.is_empty()).then(|| FilesPart { files }.render()),
+        Some(FilesPart::of(recorded, cell, files).render()),
     ];
     let parts = (0..).zip(parts).filter_map(|(kind, part)| Some((kind, part?)));
     parts.map(|(kind, part)| Ok(Part { kind, markup: part.map_err(io::Error::other)? })).collect()
@@ -193,6 +197,29 @@ impl DiagnosisPart {
     }
 }
 
+impl FilesPart {
+    fn of(
+        recorded: &Recorded,
+        cell: &CellRecord,
+        files: Vec<(&'static str, &'static str, String)>,
+    ) -> Self {
+        let image = cell.image.as_ref();
+        let compilers = image.and_then(|image| image.compilers.as_deref());
+        let Recorded { run, .. } = recorded;
+        Self {
+            files,
+            image: image.map(|image| sentence(&image.id)),
+            compilers: compilers.map(sentence),
+            again: format!(
+                "cargo rig run {} --board {} --filter {}",
+                run.suites.join(" "),
+                run.board.name,
+                cell.cell
+            ),
+        }
+    }
+}
+
 impl CostPart {
     fn of(cell: &CellRecord) -> Self {
         let of = |latency: &Latency| cost::amount(latency.unit, latency.total);
@@ -221,11 +248,11 @@ fn fate(line: &Elimination) -> String {
 }
 
 fn step_name(step: &Step) -> String {
-    bounded(&step.step, 60).replace('_', " ")
+    shorten(&step.step, 60).replace('_', " ")
 }
 
 fn sentence(text: &str) -> String {
-    bounded(text, SENTENCE).into_owned()
+    shorten(text, SENTENCE).into_owned()
 }
 
 fn rows(changes: &[Change]) -> Vec<Row> {

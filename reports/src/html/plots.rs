@@ -5,8 +5,8 @@
 //! their own; a row of marks at percentages needs neither, and follows the page's width and colours.
 
 use super::cost;
-use super::text::bounded;
 use crate::record::CellRecord;
+use crate::text::shorten;
 use std::collections::HashSet;
 use suites::cell::{BuildName, CellId};
 use suites::names;
@@ -117,7 +117,7 @@ fn plot<'a>(
             cell: &point.cell.cell,
             kind: point.kind,
             x: scale.x(point.value),
-            label: bounded(
+            label: shorten(
                 &format!("{}, {}: {}", point.cell.client, point.cell.broker, label(point.value)),
                 300,
             )

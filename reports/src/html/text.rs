@@ -1,7 +1,4 @@
-//! Text that is safe and short enough for a page.
-
-use std::borrow::Cow;
-use std::fmt::Write as _;
+//! Text that a reader of a page sees as it is.
 
 /// Makes visible what a reader cannot see or would be misled by: control characters other than line
 /// feeds, and characters that turn the direction of writing. The templates escape markup; this is
@@ -25,15 +22,6 @@ fn hides(c: char) -> bool {
     turns || (c.is_control() && c != '\n')
 }
 
-/// The beginning of a text of any length, with what is left out said.
-pub(super) fn bounded(text: &str, characters: usize) -> Cow<'_, str> {
-    let Some((end, _)) = text.char_indices().nth(characters) else { return Cow::Borrowed(text) };
-    let mut short = text.get(..end).unwrap_or_default().to_owned();
-    // Writing to a string cannot fail.
-    let _ = write!(short, " … ({} bytes more)", text.len() - end);
-    Cow::Owned(short)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,11 +30,5 @@ mod tests {
     fn what_cannot_be_seen_is_shown() {
         let seen = visible("bell \u{7}, nul \0, turned \u{202e}txt, line\nfeed, é ✓".to_owned());
         assert_eq!(seen, "bell \\u{7}, nul \\u{0}, turned \\u{202e}txt, line\nfeed, é ✓");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(bounded("ééé", 3), "ééé");
-        assert_eq!(bounded("éééé", 3), "ééé … (2 bytes more)");
     }
 }
