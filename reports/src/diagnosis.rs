@@ -9,6 +9,7 @@ mod certificate;
 mod offer;
 
 use crate::transcript::{Seen, Transcript};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use suites::broker::BrokerProfile;
@@ -41,7 +42,7 @@ pub struct Subject<'a> {
 }
 
 /// The explanation of one cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// From the closed list.
     pub cause: Cause,
@@ -59,7 +60,7 @@ pub struct Diagnosis {
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident = $key:literal),+ $(,)?) => {
         /// The closed list of causes; each prints as the key that scripts rely on.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Cause {
             $($(#[$doc])* #[serde(rename = $key)] $name),+
         }

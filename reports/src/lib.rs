@@ -13,12 +13,16 @@
 
 pub mod badge;
 pub mod diagnosis;
+pub mod diff;
+pub mod figures;
+pub mod history;
 pub mod html;
 pub mod judge;
 pub mod junit;
 pub mod markdown;
 pub mod merge;
 pub mod record;
+pub mod schema;
 mod text;
 pub mod transcript;
 pub mod words;

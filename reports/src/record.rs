@@ -12,6 +12,7 @@
 
 use crate::diagnosis::Diagnosis;
 use crate::transcript::Transcript;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -28,7 +29,7 @@ use wire::message::ClockUnit;
 pub const SCHEMA: u32 = 1;
 
 /// `run.json`: the frame around the cells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// [`SCHEMA`] of the rig that wrote it.
     pub schema: u32,
@@ -55,7 +56,7 @@ pub struct Run {
 }
 
 /// Which board, and of which kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BoardName {
     /// Its name on this bench.
     pub name: String,
@@ -64,7 +65,7 @@ pub struct BoardName {
 }
 
 /// One line of `cells.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CellRecord {
     /// The cell's identity.
     pub cell: CellId,
@@ -146,7 +147,7 @@ fn one() -> u32 {
 }
 
 /// How a board that no longer answered was brought back, or was not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// What was wrong.
     pub why: String,
@@ -155,7 +156,7 @@ pub struct Recovery {
 }
 
 /// One thing that was tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryStep {
     /// `abort` (asked by frame), `restart` (a new process), `reset`, `full_reset` or `power`.
     pub step: String,
@@ -181,7 +182,7 @@ impl Recovery {
 }
 
 /// How an outcome compares with what was expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As the snapshot says.
@@ -202,7 +203,7 @@ pub enum Verdict {
 
 /// Which image of a build a board ran. The same id is the same bytes: what differs between two of its
 /// cells is no change of the firmware.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageRecord {
     /// Hash of everything that it was made from.
     pub id: String,
@@ -226,7 +227,7 @@ impl Verdict {
 }
 
 /// The ClientHello of a cell, decoded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HelloRecord {
     /// The record as sent, in hexadecimal.
     pub record_hex: String,
@@ -247,9 +248,10 @@ pub struct HelloRecord {
 }
 
 /// How long the client needed, by phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// What `total`, `compute` and `wait` count.
+    #[schemars(with = "String")]
     pub unit: ClockUnit,
     /// Computing time of all phases.
     pub total: u64,
@@ -260,7 +262,7 @@ pub struct Latency {
 }
 
 /// How long one phase took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseLatency {
     /// The phase.
     pub name: String,

@@ -1,6 +1,7 @@
 //! A finished cell beside its expectation: transcript into record and verdict.
 
 use crate::plan::Job;
+use reports::figures;
 use reports::record::{BoardName, CellRecord, HelloRecord, Latency, PhaseLatency, Verdict};
 use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
@@ -13,7 +14,6 @@ use suites::predict::Predicted;
 use suites::snapshot::{Expected, Measured, Snapshot};
 use suites::stream::Stream;
 use wire::message::{CellResult, ClockUnit, Ending, Phase, Unsupported};
-use wire::tls::CipherSuite;
 
 /// A finished cell: what is recorded, what it was made from, and what it may be compared with.
 #[derive(Debug, Clone)]
@@ -65,16 +65,16 @@ pub fn conclude(
         cause: diagnosis.cause.to_string(),
         measured: match (&clock, &latency, heap_peak_bytes) {
             (Some(clock), Some(latency), Some(heap_peak_bytes))
-                if repeats(latency.unit) && !job.survey =>
+                if latency.repeats() && !job.survey =>
             {
                 let measured = Measured {
                     unit: latency.unit,
                     compilers: clock.compilers.clone(),
-                    tolerance_permille: tolerance(outcome.cipher_suite),
+                    tolerance_permille: figures::tolerance(outcome.cipher_suite),
                     total: latency.total,
                     heap_peak_bytes,
                     stack_peak_bytes,
-                    phases: by_phase(latency),
+                    phases: latency.by_phase(),
                 };
                 BTreeMap::from([(board.kind.clone(), measured)])
             }
@@ -174,14 +174,6 @@ impl Cell {
     }
 }
 
-/// Whether figures of this unit repeat well enough to be compared with a snapshot.
-fn repeats(unit: ClockUnit) -> bool {
-    match unit {
-        ClockUnit::Instructions | ClockUnit::Cycles => true,
-        ClockUnit::Nanoseconds => false,
-    }
-}
-
 fn latency(transcript: &Transcript, unit: ClockUnit, wall: Duration) -> Latency {
     // A cell with two connections goes through the phases twice, and they are told apart.
     let mut connections = 0;
@@ -201,29 +193,6 @@ fn latency(transcript: &Transcript, unit: ClockUnit, wall: Duration) -> Latency 
         .result()
         .map_or_else(|| phases.iter().map(|phase| phase.compute).sum(), |result| result.compute);
     Latency { unit, total, wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), phases }
-}
-
-fn by_phase(latency: &Latency) -> BTreeMap<String, u64> {
-    let mut phases = BTreeMap::new();
-    for phase in &latency.phases {
-        *phases.entry(phase.name.clone()).or_default() += phase.compute;
-    }
-    phases
-}
-
-/// Static RSA repeats to a few instructions under a fixed seed. With an ephemeral key the broker's
-/// random bytes decide how long the client's point multiplication takes; so it always is in TLS 1.3,
-/// whose suites (0x13xx) do not name the key exchange. There one state holds that multiplication and
-/// little else, and two runs of mbedTLS 3.6 were seen 3.9 % apart in it.
-fn tolerance(suite: Option<CipherSuite>) -> u64 {
-    let ephemeral = suite
-        .and_then(names::cipher_suite_name)
-        .is_some_and(|name| name.contains("DHE") || name.contains("ECDH"));
-    match suite {
-        Some(suite) if suite.0 >> 8 == 0x13 => 60,
-        _ if ephemeral => 20,
-        _ => 1,
-    }
 }
 
 fn note(transcript: &Transcript) -> Option<String> {

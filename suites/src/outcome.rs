@@ -3,24 +3,28 @@
 //! An [`Outcome`] holds only what must be the same on every kind of board and in every run. How
 //! long it took and how much memory it needed are measurements ([`crate::snapshot::Measured`]).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use wire::message::Phase;
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// What became of a cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// In one word.
     pub result: OutcomeKind,
     /// The phase in which it ended; [`Phase::Over`] if all phases were passed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>")]
     pub stage: Option<Phase>,
     /// Negotiated version, if a ServerHello was accepted.
     #[serde(with = "as_text", skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>")]
     pub version: Option<ProtocolVersion>,
     /// Negotiated cipher suite, if a ServerHello was accepted.
     #[serde(with = "as_text", skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>")]
     pub cipher_suite: Option<CipherSuite>,
     /// The client's error as it prints it, for example `-0x7280`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -64,7 +68,7 @@ impl Outcome {
 /// An outcome in one word.
 ///
 /// `TimedOut` and `RigFault` never match an expectation and never satisfy an expected failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeKind {
     /// TLS and MQTT up to CONNACK and a published message there and back.
@@ -80,7 +84,7 @@ pub enum OutcomeKind {
 }
 
 /// Which end of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The device under test.
@@ -90,7 +94,7 @@ pub enum End {
 }
 
 /// An alert and who sent it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertSeen {
     /// Its sender.
     pub from: End,
@@ -101,7 +105,7 @@ pub struct AlertSeen {
 }
 
 /// `AlertLevel` of RFC 5246 7.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertLevel {
     /// 1
@@ -111,7 +115,7 @@ pub enum AlertLevel {
 }
 
 /// How the broker ended the TCP connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Close {
     /// It did not: the client closed first, or nobody.

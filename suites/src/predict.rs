@@ -38,6 +38,7 @@ use crate::hello::ClientHello;
 use crate::outcome::{Outcome, phase_name};
 use crate::profile::ClientProfile;
 use crate::snapshot::Change;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stack::{Build, Stack};
 use wire::message::Phase;
@@ -57,7 +58,7 @@ pub struct Subject<'a> {
 }
 
 /// What becomes of a cell, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Predicted {
     /// The outcome, field by field as in a snapshot.
     #[serde(flatten)]
@@ -74,7 +75,7 @@ pub struct Predicted {
 }
 
 /// What became of one suite.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Elimination {
     /// Its code point, `0x003d`.
     pub suite: String,
@@ -86,7 +87,7 @@ pub struct Elimination {
 }
 
 /// What takes a suite out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// The client has no such cipher or hash compiled in.
@@ -134,7 +135,7 @@ impl Filter {
 }
 
 /// One message or part of the conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// The phase, as in [`Outcome::stage`].
     pub step: String,

@@ -30,6 +30,7 @@
 //! ```
 
 use crate::outcome::Outcome;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ const LEAST_SLACK: u64 = 500;
 const MEMORY_PERMILLE: u64 = 20;
 
 /// One way in which a cell differs from its snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Dotted name of the field, for example `outcome.error` or `qemu.total`.
     pub field: String,
@@ -163,40 +164,58 @@ impl Outcome {
     }
 }
 
-impl Measured {
-    fn tolerates(&self, seen: &Self) -> bool {
-        let mut changes = Vec::new();
-        self.compare("", seen, &mut changes);
-        changes.is_empty()
-    }
+/// A figure that is further off than its tolerance allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beyond {
+    /// `total`, `phases.<name>`, `heap_peak_bytes` or `stack_peak_bytes`.
+    pub figure: String,
+    /// What it should be.
+    pub expected: u64,
+    /// How far it may be off.
+    pub slack: u64,
+    /// What it is.
+    pub seen: u64,
+}
 
-    fn compare(&self, kind: &str, seen: &Self, changes: &mut Vec<Change>) {
+impl Measured {
+    /// The figures of `seen` that are beyond tolerance; none if the compilers are others, because
+    /// then there is nothing to compare.
+    #[must_use]
+    pub fn beyond(&self, seen: &Self) -> Vec<Beyond> {
         if self.compilers != seen.compilers {
-            return;
+            return Vec::new();
         }
-        let mut check = |field: &str, expected: u64, seen: u64, slack: u64| {
-            if expected.abs_diff(seen) > slack {
-                changes.push(Change {
-                    field: format!("{kind}.{field}"),
-                    expected: format!("{expected} +-{slack}"),
-                    seen: seen.to_string(),
-                });
-            }
-        };
         let slack = permille(self.total, self.tolerance_permille).max(LEAST_SLACK);
-        check("total", self.total, seen.total, slack);
+        let memory = |bytes| permille(bytes, MEMORY_PERMILLE).max(16);
+        let mut figures = vec![("total".to_owned(), self.total, slack, seen.total)];
         let names: std::collections::BTreeSet<_> =
             self.phases.keys().chain(seen.phases.keys()).collect();
         for name in names {
             let of = |measured: &Self| measured.phases.get(name).copied().unwrap_or(0);
-            check(&format!("phases.{name}"), of(self), of(seen), slack);
+            figures.push((format!("phases.{name}"), of(self), slack, of(seen)));
         }
-        let memory = |bytes| permille(bytes, MEMORY_PERMILLE).max(16);
         let heap = self.heap_peak_bytes;
-        check("heap_peak_bytes", heap, seen.heap_peak_bytes, memory(heap));
+        figures.push(("heap_peak_bytes".to_owned(), heap, memory(heap), seen.heap_peak_bytes));
         if let (Some(stack), Some(seen)) = (self.stack_peak_bytes, seen.stack_peak_bytes) {
-            check("stack_peak_bytes", stack, seen, memory(stack));
+            figures.push(("stack_peak_bytes".to_owned(), stack, memory(stack), seen));
         }
+        figures
+            .into_iter()
+            .filter(|(_, expected, slack, seen)| expected.abs_diff(*seen) > *slack)
+            .map(|(figure, expected, slack, seen)| Beyond { figure, expected, slack, seen })
+            .collect()
+    }
+
+    fn tolerates(&self, seen: &Self) -> bool {
+        self.beyond(seen).is_empty()
+    }
+
+    fn compare(&self, kind: &str, seen: &Self, changes: &mut Vec<Change>) {
+        changes.extend(self.beyond(seen).into_iter().map(|beyond| Change {
+            field: format!("{kind}.{}", beyond.figure),
+            expected: format!("{} +-{}", beyond.expected, beyond.slack),
+            seen: beyond.seen.to_string(),
+        }));
     }
 }
 
