@@ -76,6 +76,12 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         board: Option<String>,
     },
+    /// Say what changed between two runs, or between the snapshots and a run
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
+    /// Say how runs went over time: what passes, what is flaky, what became slower
+    #[command(after_help = HISTORY_EXAMPLES)]
+    History(HistoryArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -263,4 +269,44 @@ pub struct AdviseArgs {
     /// List all clients that connect, and not just the first ten
     #[arg(long)]
     pub all: bool,
+}
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  cargo rig diff target/rig/latest                     the snapshots, then the newest run
+  cargo rig diff main-run target/rig/latest            two runs, the older one first
+  cargo rig diff main-run my-run --out target/rig/diff and diff.html, diff.md and diff.json of it
+
+Exit codes: 1 something is worse: no longer connects, changed, slower, heavier or gone; 3 nothing is,
+but the rig broke where there was a result before; 4 neither run has a cell; 0 nothing of that, though
+cells may be new or better.";
+
+/// Arguments of `rig diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Folders of two runs, the older one first; of one run alone to compare it with the snapshots
+    #[arg(required = true, num_args = 1..=2, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Folder for diff.html, diff.md and diff.json
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  cargo rig history                    of the runs under target/rig/runs
+  cargo rig history nightly --out www  of those in a folder; history.html and history.json into another
+
+A cell is flaky if the same image on the same kind of board came to different outcomes. Exit codes:
+0 the history is written, 4 there is no run in the folder.";
+
+/// Arguments of `rig history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Folder with the folders of runs in it [default: target/rig/runs]
+    #[arg(value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Folder for history.html and history.json [default: that of the runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }

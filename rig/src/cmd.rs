@@ -3,8 +3,10 @@
 mod advise;
 mod boards;
 mod capture;
+mod diff;
 mod doctor;
 mod flash;
+mod history;
 mod list;
 mod predict;
 mod report;
@@ -17,6 +19,7 @@ use crate::probe::Class;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
 use serde::Serialize;
+use std::path::Path;
 
 /// An error that is a fault of the rig or of the machine, not of what was asked for.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         Command::Advise(args) => advise::run(args, cli.format, terminal),
         Command::Capture(args) => capture::run(args, cli.format, terminal),
         Command::Doctor { board } => doctor::run(board.as_deref(), cli.format, terminal),
+        Command::Diff(args) => diff::run(args, cli.format, terminal),
+        Command::History(args) => history::run(args, cli.format, terminal),
     };
     result.unwrap_or_else(|error| {
         terminal.done();
@@ -103,4 +108,15 @@ fn write<T: Serialize>(
 fn columns(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
     rows.iter().map(|(left, right)| format!("{left:width$}  {right}\n")).collect()
+}
+
+/// Writes one file of a report, whole or not at all, and its folder if there is none.
+fn save(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let path = folder.join(name);
+    let fresh = folder.join(format!("{name}.tmp"));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&fresh, text))
+        .and_then(|()| std::fs::rename(&fresh, &path))
+        .map_err(fault)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
