@@ -34,10 +34,12 @@ pub fn write(recorded: &Recorded) -> io::Result<Vec<u8>> {
     // A planned cell that a killed run never reached is not as expected.
     let of = recorded.cells.len() - idle + recorded.unfinished().len();
     let good = count(Verdict::Match);
+    let known = recorded.cells.iter().filter(|cell| cell.known.is_some()).count();
+    let aside = if known > 0 { format!(", {known} known") } else { String::new() };
     let (value, colour) = match (good, of) {
         (_, 0) => ("nothing ran".to_owned(), GREY),
-        _ if good == of => (format!("{good} of {of} as expected"), GREEN),
-        _ => (format!("{good} of {of} as expected"), RED),
+        _ if good + known == of => (format!("{good} of {of} as expected{aside}"), GREEN),
+        _ => (format!("{good} of {of} as expected{aside}"), RED),
     };
     Ok(draw(&label, &value, colour).into_bytes())
 }

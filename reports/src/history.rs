@@ -66,7 +66,7 @@ pub struct RunPoint {
 pub struct Tally {
     /// Results.
     pub results: usize,
-    /// Results that are as expected.
+    /// Results that are as expected, or whose deviation is a known one.
     pub as_expected: usize,
     /// Faults of the rig.
     pub faults: usize,
@@ -284,7 +284,7 @@ impl Seen {
 impl Tally {
     fn count(&mut self, record: &CellRecord, point: &Point) {
         self.results += usize::from(point.is_result());
-        self.as_expected += usize::from(point.verdict == Verdict::Match);
+        self.as_expected += usize::from(point.verdict == Verdict::Match || record.known.is_some());
         self.faults += usize::from(point.verdict == Verdict::Fault);
         self.second_tries += usize::from(record.tries > 1);
     }

@@ -7,7 +7,7 @@
 //! | as expected | nothing inside |
 //! | changed, not as predicted, new | `failure`, with the verdict as its type |
 //! | fault of the rig, planned but not run | `error` |
-//! | unsupported, skipped | `skipped`, with the reason |
+//! | unsupported, skipped, a known deviation | `skipped`, with the reason |
 //! | a first try after which the board did not answer | `flakyError`; `rerunError` if the second one failed, too |
 //!
 //! A cell's result stays under one name from run to run: neither the run's id nor the name of a
@@ -24,6 +24,7 @@ use crate::words;
 use crate::writers::Recorded;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use suites::cell::CellId;
@@ -74,7 +75,7 @@ enum Status<'a> {
     Failure(&'static str, String),
     /// Something of the rig's is not.
     Error(&'static str, String),
-    Skipped(&'static str, &'a str),
+    Skipped(&'static str, Cow<'a, str>),
 }
 
 /// By broker, in the order of the plan.
@@ -202,6 +203,18 @@ impl<'a> Case<'a> {
                 "planned, but not run: the run ended before; `cargo rig run --resume` goes on";
             return Status::Error("not_run", why.to_owned());
         };
+        if let Some(known) = &record.known {
+            let why = format!(
+                "known deviation: {}, see {}: {}",
+                known.reason,
+                known.link,
+                match record.verdict {
+                    Verdict::Surprise => words::surprises(record),
+                    _ => words::changes(record),
+                }
+            );
+            return Status::Skipped("known", why.into());
+        }
         let note = record.note.as_deref();
         match record.verdict {
             Verdict::Match => Status::Passed,
@@ -216,9 +229,9 @@ impl<'a> Case<'a> {
             }
             Verdict::Unsupported => Status::Skipped(
                 "unsupported",
-                note.unwrap_or("this build cannot do what the profile asks"),
+                note.unwrap_or("this build cannot do what the profile asks").into(),
             ),
-            Verdict::Skipped => Status::Skipped("skipped", note.unwrap_or("not run here")),
+            Verdict::Skipped => Status::Skipped("skipped", note.unwrap_or("not run here").into()),
         }
     }
 

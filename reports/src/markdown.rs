@@ -31,7 +31,7 @@ fn render(recorded: &Recorded, limit: usize) -> String {
     head(&mut page, recorded);
     let cells = &recorded.cells;
     let of = |verdict| -> Vec<&CellRecord> {
-        cells.iter().filter(|cell| cell.verdict == verdict).collect()
+        cells.iter().filter(|cell| cell.verdict == verdict && cell.known.is_none()).collect()
     };
     let fields = |cells: &[&CellRecord], of: fn(&CellRecord) -> &[Change]| {
         let rows = cells.iter().flat_map(|cell| {
@@ -69,6 +69,7 @@ fn render(recorded: &Recorded, limit: usize) -> String {
             .map(|cell| vec![code(&cell.cell.to_string()), plain(&words::outcome(&cell.outcome))]);
         page.table(&["cell", "outcome"], rows);
     }
+    known(&mut page, cells);
     counts(&mut page, recorded);
     reasons(&mut page, cells);
     clients(&mut page, cells);
@@ -81,14 +82,19 @@ fn head(page: &mut Page, recorded: &Recorded) {
     let count = |verdict| recorded.cells.iter().filter(|cell| cell.verdict == verdict).count();
     let idle = count(Verdict::Skipped) + count(Verdict::Unsupported);
     let of = recorded.cells.len() - idle + recorded.unfinished().len();
-    let bad = of - count(Verdict::Match);
+    let known = recorded.cells.iter().filter(|cell| cell.known.is_some()).count();
+    let bad = of - count(Verdict::Match) - known;
+    let known = match known {
+        0 => String::new(),
+        count => format!(", {count} of a known deviation aside"),
+    };
     page.heading(
         2,
         &match (bad, of) {
             (_, 0) => "rig: nothing was run".to_owned(),
-            (0, _) => format!("rig: all of {of} cells are as expected"),
-            (1, _) => format!("rig: 1 of {of} cells is not as expected"),
-            _ => format!("rig: {bad} of {of} cells are not as expected"),
+            (0, _) => format!("rig: all of {of} cells are as expected{known}"),
+            (1, _) => format!("rig: 1 of {of} cells is not as expected{known}"),
+            _ => format!("rig: {bad} of {of} cells are not as expected{known}"),
         },
     );
     let suites: Vec<_> = run.suites.iter().map(|suite| code(suite)).collect();
@@ -129,14 +135,33 @@ fn notes(page: &mut Page, title: &str, column: &str, cells: &[&CellRecord]) {
     page.table(&["cell", column], rows);
 }
 
+/// Deviations that are no news, with where they are dealt with.
+fn known(page: &mut Page, cells: &[CellRecord]) {
+    let known: Vec<_> =
+        cells.iter().filter_map(|cell| cell.known.as_ref().map(|known| (cell, known))).collect();
+    if known.is_empty() {
+        return;
+    }
+    page.heading(3, &format!("Known deviations ({})", known.len()));
+    let rows = known.iter().map(|(cell, known)| {
+        let outcome = plain(&words::outcome(&cell.outcome));
+        vec![code(&cell.cell.to_string()), outcome, plain(&known.reason), plain(&known.link)]
+    });
+    page.table(&["cell", "outcome", "why it is accepted", "see"], rows);
+}
+
 fn counts(page: &mut Page, recorded: &Recorded) {
     page.heading(3, "Counts");
-    let count = |verdict| recorded.cells.iter().filter(|cell| cell.verdict == verdict).count();
-    let mut rows: Vec<_> = VERDICTS
-        .into_iter()
-        .filter(|verdict| count(*verdict) > 0)
-        .map(|verdict| vec![words::verdict(verdict).to_owned(), count(verdict).to_string()])
-        .collect();
+    let mut rows = Vec::new();
+    for verdict in VERDICTS {
+        for (known, mark) in [(false, ""), (true, " (known)")] {
+            let is = |cell: &&CellRecord| cell.verdict == verdict && cell.known.is_some() == known;
+            let count = recorded.cells.iter().filter(is).count();
+            if count > 0 {
+                rows.push(vec![format!("{}{mark}", words::verdict(verdict)), count.to_string()]);
+            }
+        }
+    }
     let unfinished = recorded.unfinished().len();
     if unfinished > 0 {
         rows.push(vec!["planned, not run".to_owned(), unfinished.to_string()]);

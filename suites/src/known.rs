@@ -21,10 +21,11 @@
 use crate::cell::CellId;
 use crate::file::{self, FileError, nearest};
 use crate::suite::fits;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One accepted deviation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deviation {
     /// The cells: an id in which `*` stands for any characters.

@@ -13,6 +13,7 @@ use reports::writers::Recorded;
 use reports::{CellRecord, Verdict};
 use std::path::Path;
 use suites::OutcomeKind;
+use suites::known::Deviation;
 use suites::outcome::Outcome;
 use suites::snapshot::Change;
 
@@ -68,6 +69,14 @@ pub fn troubled() -> Recorded {
     cells[7].verdict = Verdict::Changed;
     cells[7].outcome = Outcome::bare(OutcomeKind::TimedOut);
     cells[7].diagnosis = None;
+    cells[8].verdict = Verdict::Surprise;
+    cells[8].surprises = vec![change("error", "-0x7780", "-0x7280")];
+    cells[8].known = Some(Deviation {
+        cell: "mbedtls-2.4.0/*".to_owned(),
+        board: None,
+        reason: "the broker's makers have been told".to_owned(),
+        link: "https://example.org/issues/7".to_owned(),
+    });
     cells.pop();
     recorded
 }
