@@ -1,34 +1,53 @@
-//! Why a cell ended as it did: one sentence, evidence with where each piece was seen, and a fix in
-//! the terms of the SDK.
+//! Why a connection ended as it did: one sentence, evidence with where each piece was seen, and a
+//! fix in the terms of the SDK.
 //!
-//! Pure rules over the transcript, the client's profile and the broker's profile. A rule speaks
-//! only where the evidence proves it; else the cause is [`Cause::InsufficientEvidence`] and the
-//! candidates are named in order.
+//! ```text
+//! a cell: transcript, profiles --+
+//!                                +--> facts --> the first rule that speaks --> Diagnosis
+//! a pasted log ([`crate::explain`]) --+
+//!
+//!   library      errors that say all there is to say
+//!   offer        what the client offered against what the broker serves
+//!   certificate  what the client made of the broker's certificate
+//!   messages     records and messages that the client, or the broker, did not take
+//!   ending       MQTT, and how the connection itself ended
+//! ```
+//!
+//! Pure rules. A rule speaks only where the evidence proves it; else the cause is
+//! [`Cause::InsufficientEvidence`] and the candidates are named in order.
 
 mod certificate;
+mod ending;
+pub(crate) mod facts;
+mod library;
+mod messages;
 mod offer;
+mod suite_b;
 
-use crate::transcript::{Seen, Transcript};
+pub(crate) use certificate::LIBRARYS_WORDS;
+pub(crate) use facts::Facts;
+
+use crate::transcript::Transcript;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use suites::broker::BrokerProfile;
 use suites::cell::BuildName;
-use suites::hello::ClientHello;
 use suites::names;
-use suites::outcome::{Close, End, Outcome, OutcomeKind, phase_name};
+use suites::outcome::{Outcome, OutcomeKind};
 use suites::profile::ClientProfile;
-use suites::stream::{Rest, Stream};
 use wire::tls::{AlertDescription, CipherSuite};
 
 /// The line of 2.4.0 that counts a lone marker as a suite.
 const ONE_SUITE: &str = "got 1 ciphersuites";
 /// The DUT's own last line, with the error's name.
 const FAILED: &str = "handshake failed: ";
+/// The line of 2.x that names the hash in the signature of ServerKeyExchange.
+const SERVER_HASH: &str = "Server used HashAlgorithm";
 
 /// Parts of those lines of a device's log that some rule looks for. A log of these lines alone
 /// leads to the same diagnosis as the whole.
-pub const LOG_QUOTES: [&str; 2] = [ONE_SUITE, FAILED];
+pub const LOG_QUOTES: [&str; 3] = [ONE_SUITE, FAILED, SERVER_HASH];
 
 /// What is known of the cell apart from its transcript.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +107,8 @@ causes! {
     CertificateKeyTypeMismatch = "certificate_key_type_mismatch",
     /// Suites are shared, but no group to use them with.
     NoSharedGroup = "no_shared_group",
+    /// Suites are shared, but no way to sign that both accept.
+    NoSharedSignatureAlgorithm = "no_shared_signature_algorithm",
     /// The broker serves nobody who names no server.
     SniRequired = "sni_required",
     /// The broker's certificate comes from an authority that the client does not hold.
@@ -98,14 +119,29 @@ causes! {
     HostnameNotSet = "hostname_not_set",
     /// The broker's certificate is out of date.
     CertificateExpired = "certificate_expired",
+    /// The client's clock stands long before the certificate's first day.
+    ClockNotSet = "clock_not_set",
     /// The broker's certificate is signed with a hash that the client refuses.
     WeakSignatureHash = "weak_signature_hash",
     /// The broker's certificate holds a key that the client refuses.
     WeakKey = "weak_key",
+    /// A certificate is signed in a way that the client was not built for.
+    UnsupportedSignatureAlgorithm = "unsupported_signature_algorithm",
+    /// The broker's chain is longer than the client follows. Added to the list that DESIGN.md began
+    /// with: nothing is wrong with any certificate, and neither a CA nor a new key mends it.
+    ChainTooLong = "chain_too_long",
     /// The Suite B certificate profile of this mbedTLS rejects every certificate.
     SuitebProfileRejectsAll = "suiteb_profile_rejects_all",
     /// The broker asked for a client certificate and got none.
     ClientCertRequired = "client_cert_required",
+    /// The broker got a client certificate and refused it.
+    ClientCertRejected = "client_cert_rejected",
+    /// A handshake message spans records, which the client's library cannot put together.
+    HandshakeMessageFragmented = "handshake_message_fragmented",
+    /// A record is longer than the client's buffer.
+    RecordTooLarge = "record_too_large",
+    /// The client had no memory left.
+    OutOfMemory = "out_of_memory",
     /// The broker reset the TCP connection.
     ConnectionReset = "connection_reset",
     /// The broker closed the connection for a reason that nothing shows.
@@ -114,8 +150,20 @@ causes! {
     Timeout = "timeout",
     /// The broker's port does not speak TLS.
     NotTls = "not_tls",
+    /// A record or message is damaged, or one that TLS does not have there.
+    BadRecord = "bad_record",
+    /// The broker signed its key exchange with a hash that the client did not offer.
+    UnacceptableHash = "unacceptable_hash",
     /// The certificate failed its check, and the client went on all the same.
     VerifyFailureIgnored = "verify_failure_ignored",
+    /// The two ends do not share the pre-shared key that the suite needs.
+    PskUnknown = "psk_unknown",
+    /// The client got no random numbers.
+    EntropyFailed = "entropy_failed",
+    /// The client computed longer than the broker waits.
+    HandshakeCpuStarvation = "handshake_cpu_starvation",
+    /// The client's crypto hardware failed.
+    HardwareCryptoFault = "hardware_crypto_fault",
     /// TLS stands, the MQTT part refused.
     MqttRefused = "mqtt_refused",
     /// Nothing failed.
@@ -138,184 +186,26 @@ pub fn diagnose(
     transcript: &Transcript,
     outcome: &Outcome,
 ) -> Option<Diagnosis> {
-    let case = Case {
-        subject,
-        transcript,
-        outcome,
-        client: transcript.stream(End::Client),
-        broker: transcript.stream(End::Broker),
-    };
     match outcome.result {
         OutcomeKind::RigFault | OutcomeKind::Unsupported => None,
-        OutcomeKind::TimedOut => Some(case.timeout()),
-        OutcomeKind::Connected => Some(case.connected()),
-        OutcomeKind::Failed => Some(
-            case.offer()
-                .or_else(|| case.certificate())
-                .or_else(|| case.mqtt())
-                .or_else(|| case.transport())
-                .unwrap_or_else(|| case.unproven()),
-        ),
+        _ => Some(Facts::of_cell(subject, transcript, outcome).diagnose()),
     }
 }
 
-/// A cell and what its two streams hold.
-struct Case<'a> {
-    subject: &'a Subject<'a>,
-    transcript: &'a Transcript,
-    outcome: &'a Outcome,
-    client: Stream,
-    broker: Stream,
-}
-
-impl Case<'_> {
-    fn hello(&self) -> Option<&ClientHello> {
-        self.client.client_hello.as_ref()
-    }
-
-    fn timeout(&self) -> Diagnosis {
-        let waited = self.transcript.seen().find_map(|seen| match seen {
-            Seen::TimedOut { waiting_for, limit_ms } => Some((waiting_for, limit_ms)),
-            _ => None,
-        });
-        let (waiting_for, limit_ms) = waited.unwrap_or((const { &String::new() }, &0));
-        Diagnosis {
-            cause: Cause::Timeout,
-            summary: format!(
-                "after {} s the client was still waiting for {waiting_for}",
-                limit_ms / 1000
-            ),
-            evidence: vec![format!("rig: last phase passed: {}", self.stage())],
-            fix: vec![
-                "the SDK's MQTT client sets no timeout for the handshake: set one with a receive function that gives up".to_owned(),
-            ],
-            candidates: Vec::new(),
+impl Facts<'_> {
+    /// The first rule that speaks.
+    pub(crate) fn diagnose(&self) -> Diagnosis {
+        match self.outcome.result {
+            OutcomeKind::TimedOut => self.timeout(),
+            OutcomeKind::Connected => self.connected(),
+            _ => self
+                .library()
+                .or_else(|| self.offer())
+                .or_else(|| self.certificate())
+                .or_else(|| self.messages())
+                .or_else(|| self.ending())
+                .unwrap_or_else(|| self.unproven()),
         }
-    }
-
-    fn connected(&self) -> Diagnosis {
-        let suite = self.outcome.cipher_suite.map(suite_text).unwrap_or_default();
-        let version = self.outcome.version.map(|version| version.to_string()).unwrap_or_default();
-        let how = format!("{version} with {suite}, up to CONNACK and a message there and back");
-        match &self.outcome.verify_flags {
-            Some(flags) => Diagnosis {
-                cause: Cause::VerifyFailureIgnored,
-                summary: format!(
-                    "connected by {how}, although the broker's certificate failed its check (flags {flags}: {})",
-                    certificate::flag_names(flags)
-                ),
-                evidence: vec![format!("client: mbedtls_ssl_get_verify_result is {flags}")],
-                fix: vec![
-                    "set a CA and MBEDTLS_SSL_VERIFY_REQUIRED: anybody can pose as this broker"
-                        .to_owned(),
-                ],
-                candidates: Vec::new(),
-            },
-            None => Diagnosis {
-                cause: Cause::NoFailure,
-                summary: format!("connected by {how}"),
-                evidence: Vec::new(),
-                fix: Vec::new(),
-                candidates: Vec::new(),
-            },
-        }
-    }
-
-    fn mqtt(&self) -> Option<Diagnosis> {
-        let mqtt = self.outcome.mqtt.as_ref()?;
-        Some(Diagnosis {
-            cause: Cause::MqttRefused,
-            summary: format!("TLS stands, but MQTT failed in {}: {mqtt}", self.stage()),
-            evidence: self.common_evidence(),
-            fix: vec!["look at the MQTT part: protocol version, client identifier, user name and password, keep-alive".to_owned()],
-            candidates: Vec::new(),
-        })
-    }
-
-    /// What the connection itself shows.
-    fn transport(&self) -> Option<Diagnosis> {
-        if let Rest::NotTls { at: 0 } = self.broker.rest {
-            let start = self.transcript.bytes(End::Broker);
-            let start = start.get(..start.len().min(16)).unwrap_or_default();
-            return Some(Diagnosis {
-                cause: Cause::NotTls,
-                summary: "what answers on the broker's port does not speak TLS".to_owned(),
-                evidence: vec![format!(
-                    "wire: the answer begins with \"{}\"",
-                    crate::transcript::printable(start)
-                )],
-                fix: vec!["use the broker's TLS port, as a rule 8883".to_owned()],
-                candidates: Vec::new(),
-            });
-        }
-        (self.outcome.close == Close::Rst).then(|| Diagnosis {
-            cause: Cause::ConnectionReset,
-            summary: format!("the broker reset the connection in {}", self.stage()),
-            evidence: self.common_evidence(),
-            fix: vec!["look into the broker's log: a reset says nothing about TLS".to_owned()],
-            candidates: Vec::new(),
-        })
-    }
-
-    fn unproven(&self) -> Diagnosis {
-        let error = self.outcome.error.as_deref().unwrap_or("an error");
-        let candidates = match self.outcome.alert.as_ref().map(|alert| alert.code) {
-            Some(40) => {
-                vec![Cause::NoSharedCiphersuite, Cause::NoSharedGroup, Cause::ClientCertRequired]
-            }
-            None if self.outcome.close == Close::Fin => {
-                vec![Cause::PeerClosed, Cause::ClientCertRequired, Cause::SniRequired]
-            }
-            _ => Vec::new(),
-        };
-        Diagnosis {
-            cause: Cause::InsufficientEvidence,
-            summary: format!(
-                "the client gave up with {error} in {}; what was seen does not prove why",
-                self.stage()
-            ),
-            evidence: self.common_evidence(),
-            fix: vec![
-                "look at the cell's device.log and transcript.jsonl, and at the broker's own log"
-                    .to_owned(),
-            ],
-            candidates,
-        }
-    }
-
-    fn stage(&self) -> String {
-        self.outcome.stage.map_or_else(|| "an unknown phase".to_owned(), phase_name)
-    }
-
-    /// The error with the name that the client itself gives it, if its log says so.
-    fn named_error(&self, error: &str) -> String {
-        let named = self.transcript.seen().find_map(|seen| match seen {
-            Seen::Log(line) => line.text.strip_prefix(FAILED),
-            _ => None,
-        });
-        named.filter(|named| named.starts_with(error)).unwrap_or(error).to_owned()
-    }
-
-    /// What every failed cell shows: the client's error, the broker's word, the end on the wire.
-    fn common_evidence(&self) -> Vec<String> {
-        let mut evidence = Vec::new();
-        if let Some(error) = &self.outcome.error {
-            evidence.push(format!("client: {} in {}", self.named_error(error), self.stage()));
-        }
-        if let Some(alert) = &self.outcome.alert {
-            let name = alert_text(alert.code);
-            let from = match alert.from {
-                End::Client => "client",
-                End::Broker => "broker",
-            };
-            evidence.push(format!("wire: fatal alert {name} from the {from}"));
-        } else if self.outcome.close == Close::Fin {
-            evidence.push("wire: the broker closed the connection without an alert".to_owned());
-        }
-        if let Some(error) = self.transcript.broker().and_then(|word| word.error.as_ref()) {
-            evidence.push(format!("broker: {error}"));
-        }
-        evidence
     }
 }
 

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! transcript --judge--> outcome --+--diagnosis--> one sentence, evidence, fix
+//!                                 |     ^
+//! somebody's log --explain--------+-----+
 //!                                 |
 //!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
 //!                                                 |
 //!                                              writers --> report.html, junit.xml, report.md, badge.svg
 //! ```
 //!
-//! Nothing here opens a device or a socket. [`judge()`] and [`diagnosis`] are pure: a transcript that
-//! was kept can be judged again.
+//! Nothing here opens a device or a socket. [`judge()`], [`diagnosis`] and [`explain`] are pure: a
+//! transcript that was kept can be judged again.
 
 pub mod badge;
 pub mod diagnosis;
 pub mod diff;
+pub mod explain;
 pub mod figures;
 pub mod history;
 pub mod html;

@@ -59,6 +59,9 @@ pub enum Command {
     /// Make the reports of a run again, or of the parts of one that was split among machines
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Explain a device's log: mbedTLS debug output, or a single error line, as pasted in a forum
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
     /// Load or flash one build on a board of the bench, verify it, and let it say hello
     #[command(after_help = FLASH_EXAMPLES)]
     Flash(FlashArgs),
@@ -129,6 +132,30 @@ pub struct ReportArgs {
     /// Folder for the run that several are put together to
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  cargo rig explain device.log                       why the connection in this log failed
+  cargo rig explain - < device.log                   the same from standard input
+  cargo rig explain device.log --config config_rsa.h --broker mosquitto-2.0-default
+
+A log proves the more the higher its debug level: 1 shows errors alone, 4 every byte of the handshake.
+What a log does not prove is not guessed: the cause is then insufficient_evidence.
+Exit codes: 0 the log was read, whatever it shows; 2 the log, the header or the broker profile cannot
+be read.";
+
+/// Arguments of `rig explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The log, or - for standard input
+    pub file: PathBuf,
+    /// The mbedTLS configuration header that the firmware was built with
+    #[arg(long, value_name = "HEADER")]
+    pub config: Option<PathBuf>,
+    /// The broker that the client met, as `cargo rig list brokers` shows them
+    #[arg(long, value_name = "PROFILE")]
+    pub broker: Option<String>,
 }
 
 const FLASH_EXAMPLES: &str = "\

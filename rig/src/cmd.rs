@@ -5,6 +5,7 @@ mod boards;
 mod capture;
 mod diff;
 mod doctor;
+mod explain;
 mod flash;
 mod history;
 mod list;
@@ -62,6 +63,7 @@ pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
         }
         Command::Predict(args) => predict::run(args, cli.format, terminal),
         Command::Report(args) => report::run(args, cli.format, terminal),
+        Command::Explain(args) => explain::run(args, cli.format, terminal),
         Command::Flash(args) => flash::flash(args, cli.format, terminal),
         Command::Backup(args) => flash::back_up(args, cli.format, terminal),
         Command::Advise(args) => advise::run(args, cli.format, terminal),

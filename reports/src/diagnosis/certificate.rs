@@ -1,73 +1,189 @@
 //! Failures in the check of the broker's certificate.
 
-use super::{Case, Cause, Diagnosis};
-use wire::message::Preset;
+use super::{Cause, Diagnosis, Facts};
+use suites::broker::{Authority, Validity};
 
 /// `MBEDTLS_ERR_X509_CERT_VERIFY_FAILED`.
-const CERT_VERIFY_FAILED: &str = "-0x2700";
+const CERT_VERIFY_FAILED: i32 = -0x2700;
+/// `MBEDTLS_ERR_X509_FATAL_ERROR`, which 2.16 and newer say of a chain that is too long.
+const FATAL_ERROR: i32 = -0x3000;
+/// Intermediate certificates that mbedTLS follows: `MBEDTLS_X509_MAX_INTERMEDIATE_CA`, unless the
+/// configuration says otherwise.
+const MAX_INTERMEDIATES: usize = 8;
+/// No certificate that is in use was made before this: 2015-01-01, in seconds since 1970. A clock
+/// that says so was never set.
+const LONG_AGO: u64 = 1_420_070_400;
 
-/// `MBEDTLS_ERR_SSL_CERTIFICATE_VERIFICATION_WITHOUT_HOSTNAME`, of 2.28.10 and 3.6.3 on.
-const WITHOUT_HOSTNAME: &str = "-0x5D80";
+/// A bit of `mbedtls_ssl_get_verify_result`.
+struct Flag {
+    bit: u32,
+    /// In our words.
+    name: &'static str,
+    /// What that says of the certificate.
+    why: &'static str,
+    cause: Cause,
+    /// What to do.
+    fix: &'static str,
+}
 
-/// `MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED`.
-const CA_CHAIN_REQUIRED: &str = "-0x7680";
+const fn flag(
+    bit: u32,
+    name: &'static str,
+    why: &'static str,
+    cause: Cause,
+    fix: &'static str,
+) -> Flag {
+    Flag { bit, name, why, cause, fix }
+}
 
-/// Bits of `mbedtls_ssl_get_verify_result` in mbedTLS 2.x: value, name, cause, and what to do.
+/// Not yet valid: `MBEDTLS_X509_BADCERT_FUTURE`.
+const FUTURE: u32 = 0x0200;
+/// `MBEDTLS_X509_BADCERT_NOT_TRUSTED`.
+const NOT_TRUSTED: u32 = 0x0008;
+/// `MBEDTLS_X509_BADCERT_BAD_PK`.
+const BAD_PK: u32 = 0x8000;
+
+/// Bits of `mbedtls_ssl_get_verify_result`, the likeliest root of the trouble first.
 /// Source: `MBEDTLS_X509_BADCERT_*` in mbedTLS's x509.h.
-const FLAGS: [(u32, &str, Cause, &str); 7] = [
-    (0x0001, "expired", Cause::CertificateExpired, "renew the broker's certificate"),
-    (0x0200, "not yet valid", Cause::CertificateExpired, "set the client's clock, or wait"),
-    (
+const FLAGS: [Flag; 14] = [
+    flag(
+        0x0001,
+        "expired",
+        "it has expired",
+        Cause::CertificateExpired,
+        "renew the broker's certificate",
+    ),
+    flag(
+        FUTURE,
+        "not yet valid",
+        "it is not valid yet",
+        Cause::CertificateExpired,
+        "set the client's clock, or wait",
+    ),
+    flag(
         0x0004,
         "wrong name",
+        "it is for another name than the client asked for",
         Cause::HostnameMismatch,
         "give mbedtls_ssl_set_hostname the name that the certificate holds",
     ),
-    (
-        0x0008,
+    flag(
+        NOT_TRUSTED,
         "not trusted",
+        "no CA that the client holds has signed it",
         Cause::UnknownCa,
         "give the client the CA certificate that the broker's chain ends in",
     ),
-    (
+    flag(
         0x4000,
         "refused hash",
+        "it is signed with a hash that the client refuses",
         Cause::WeakSignatureHash,
         "have the broker's certificate signed with SHA-256",
     ),
-    (
+    flag(
         0x1_0000,
         "refused key",
+        "its key is too weak for the client",
         Cause::WeakKey,
         "give the broker an RSA key of 2048 bits or more, or a P-256 key",
     ),
-    (
-        0x8000,
+    flag(
+        BAD_PK,
         "refused kind of key",
+        "its key is of a kind that the client's certificate profile does not allow",
         Cause::WeakKey,
         "give the broker a key of a kind that the certificate profile allows",
     ),
+    flag(
+        0x0002,
+        "revoked",
+        "it is revoked",
+        Cause::InsufficientEvidence,
+        "give the broker a new certificate",
+    ),
+    flag(
+        0x0040,
+        "missing",
+        "there is none",
+        Cause::InsufficientEvidence,
+        "let the broker show a certificate",
+    ),
+    flag(
+        0x0100,
+        "refused by the application",
+        "the application's own check refused it",
+        Cause::InsufficientEvidence,
+        "look into the callback of mbedtls_ssl_conf_verify",
+    ),
+    flag(
+        0x0800,
+        "wrong key usage",
+        "its key usage does not allow the suite",
+        Cause::InsufficientEvidence,
+        "have a certificate made whose key usage allows the suite: digital signature for ECDHE, key encipherment for RSA",
+    ),
+    flag(
+        0x1000,
+        "wrong extended key usage",
+        "it is not for servers",
+        Cause::InsufficientEvidence,
+        "have a certificate made for server authentication",
+    ),
+    flag(
+        0x2000,
+        "wrong Netscape type",
+        "its Netscape type is not that of a server",
+        Cause::InsufficientEvidence,
+        "have a certificate made for servers",
+    ),
+    flag(
+        0x0010,
+        "revocation list not trusted",
+        "its revocation list is not trusted",
+        Cause::InsufficientEvidence,
+        "give the client the revocation list of the CA that it trusts, or none",
+    ),
 ];
 
-impl Case<'_> {
+/// Parts of what `mbedtls_x509_crt_verify_info` says, by which applications print flags in words.
+pub(crate) const LIBRARYS_WORDS: [(&str, u32); 6] = [
+    ("validity has expired", 0x0001),
+    ("validity starts in the future", FUTURE),
+    ("does not match with the expected CN", 0x0004),
+    ("not correctly signed by the trusted CA", 0x0008),
+    ("signed with an unacceptable hash", 0x4000),
+    ("signed with an unacceptable key", 0x1_0000),
+];
+
+impl Facts<'_> {
     /// Explains a certificate that the client refused.
     pub(super) fn certificate(&self) -> Option<Diagnosis> {
-        match self.outcome.error.as_deref() {
-            Some(WITHOUT_HOSTNAME) => return Some(self.no_host_name()),
-            Some(CA_CHAIN_REQUIRED) => return Some(self.no_ca()),
-            _ => {}
+        let error = self.error()?;
+        if error == FATAL_ERROR && self.chain_too_long().is_some() {
+            return self.chain_too_long();
         }
-        let flags = self.outcome.verify_flags.as_deref()?;
-        if self.outcome.error.as_deref() != Some(CERT_VERIFY_FAILED) {
+        if error != CERT_VERIFY_FAILED {
             return None;
         }
-        let set = set_flags(flags);
-        let mut evidence = vec![format!(
-            "client: the certificate check leaves flags {flags} ({})",
-            flag_names(flags)
-        )];
-        evidence.extend(self.common_evidence());
-        if self.suite_b_profile(&set) {
+        // 2.4.0 refuses every certificate under Suite B, so no flags are needed to say so.
+        let suite_b = self.is_suite_b() == Some(true) && self.client.is_two_four();
+        let known = self.flags();
+        let mut evidence = Vec::new();
+        if let Some((flags, all)) = known {
+            let what = match all {
+                true => "the certificate check leaves flags",
+                false => "the certificate check leaves at least the flags",
+            };
+            evidence.push(format!(
+                "{}: {what} {flags:#010x} ({})",
+                self.places.client,
+                names_of(flags)
+            ));
+        }
+        evidence.extend(self.chain.because.iter().cloned());
+        let evidence = self.evidence(evidence);
+        if suite_b && known.is_none_or(|(flags, all)| !all || flags & BAD_PK != 0) {
             return Some(Diagnosis {
                 cause: Cause::SuitebProfileRejectsAll,
                 summary: "the Suite B certificate profile of mbedTLS 2.4.0 rejects every certificate, so this preset with verification can never connect".to_owned(),
@@ -80,59 +196,108 @@ impl Case<'_> {
                 candidates: Vec::new(),
             });
         }
-        let (_, name, cause, fix) = set.first()?;
+        let Some((flags, _)) = known else { return self.chain_too_long() };
+        let set: Vec<_> = FLAGS.iter().filter(|flag| flags & flag.bit != 0).collect();
+        let first = set.first()?;
+        if first.bit == FUTURE && !self.is_made_for_later() {
+            return Some(self.clock(evidence));
+        }
         Some(Diagnosis {
-            cause: *cause,
-            summary: format!("the client refused the broker's certificate: {name}"),
+            cause: first.cause,
+            summary: format!("the client refused the broker's certificate: {}", first.why),
             evidence,
-            fix: vec![(*fix).to_owned()],
-            candidates: set.iter().skip(1).map(|(_, _, cause, _)| *cause).collect(),
+            fix: vec![first.fix.to_owned()],
+            candidates: set
+                .iter()
+                .skip(1)
+                .map(|flag| flag.cause)
+                .filter(|cause| *cause != Cause::InsufficientEvidence)
+                .collect(),
         })
     }
 
-    fn no_host_name(&self) -> Diagnosis {
-        Diagnosis {
-            cause: Cause::HostnameNotSet,
-            summary: "this mbedTLS verifies no certificate before it was told which name to look for, and the SDK's client never tells it".to_owned(),
-            evidence: self.common_evidence(),
-            fix: vec![
-                "call mbedtls_ssl_set_hostname(&ssl, \"<broker's name>\") before the handshake"
-                    .to_owned(),
-                "or mbedtls_ssl_set_hostname(&ssl, NULL), which checks no name, as older versions did"
-                    .to_owned(),
-            ],
-            candidates: Vec::new(),
+    /// Flags that are known to be set, and whether those are all.
+    fn flags(&self) -> Option<(u32, bool)> {
+        let all = self.outcome.verify_flags.as_deref().and_then(parse_flags);
+        // Who is known to be signed by an authority that no client holds is not trusted.
+        let stranger =
+            self.broker.is_some_and(|broker| broker.certificate.authority == Authority::Unknown);
+        let proven = self.chain.proven | if stranger { NOT_TRUSTED } else { 0 };
+        all.map(|flags| (flags, true)).or_else(|| (proven != 0).then_some((proven, false)))
+    }
+
+    /// Whether the broker's certificate begins after today, so that no clock is to blame.
+    fn is_made_for_later(&self) -> bool {
+        self.broker.is_some_and(|broker| broker.certificate.validity == Validity::NotYet)
+    }
+
+    fn clock(&self, mut evidence: Vec<String>) -> Diagnosis {
+        let wrong = self.chain.clock.filter(|clock| *clock < LONG_AGO);
+        if let Some(clock) = wrong {
+            evidence.insert(
+                0,
+                format!("{}: its clock says {clock} seconds since 1970", self.places.client),
+            );
+        }
+        let fix = vec![
+            "set the clock before the handshake, for example by SNTP".to_owned(),
+            "or build without MBEDTLS_HAVE_TIME_DATE, which checks no dates, as the SDK's config_rsa.h".to_owned(),
+        ];
+        match wrong {
+            Some(_) => Diagnosis {
+                cause: Cause::ClockNotSet,
+                summary: "the client's clock was never set, so the broker's certificate seems to begin in the future".to_owned(),
+                evidence,
+                fix,
+                candidates: Vec::new(),
+            },
+            None => Diagnosis {
+                cause: Cause::InsufficientEvidence,
+                summary: "to the client's clock the broker's certificate begins in the future: the clock or the certificate is wrong, and nothing shows which".to_owned(),
+                evidence,
+                fix,
+                candidates: vec![Cause::ClockNotSet, Cause::CertificateExpired],
+            },
         }
     }
 
-    fn no_ca(&self) -> Diagnosis {
-        Diagnosis {
-            cause: Cause::UnknownCa,
-            summary: "the client has to verify the broker's certificate and holds no CA".to_owned(),
-            evidence: self.common_evidence(),
+    fn chain_too_long(&self) -> Option<Diagnosis> {
+        // The broker's own certificate is one of them.
+        let between = self.chain.length?.checked_sub(1).filter(|n| *n > MAX_INTERMEDIATES)?;
+        Some(Diagnosis {
+            cause: Cause::ChainTooLong,
+            summary: format!(
+                "the broker's chain has {between} certificates between its own and the CA, and mbedTLS follows at most {MAX_INTERMEDIATES}"
+            ),
+            evidence: self.evidence([format!(
+                "{}: {between} intermediate certificates",
+                match self.broker {
+                    Some(broker) => format!("broker profile {}", broker.name),
+                    None => self.places.answer.clone(),
+                }
+            )]),
             fix: vec![
-                "give mbedtls_ssl_conf_ca_chain the CA certificate that the broker's chain ends in"
+                "have the broker's certificate signed nearer to the root".to_owned(),
+                "or define MBEDTLS_X509_MAX_INTERMEDIATE_CA higher in the configuration header"
                     .to_owned(),
             ],
             candidates: Vec::new(),
-        }
-    }
-
-    fn suite_b_profile(&self, set: &[(u32, &'static str, Cause, &'static str)]) -> bool {
-        self.subject.profile.preset == Preset::SuiteB
-            && self.subject.build.stack() == "mbedtls-2.4.0"
-            && set.iter().any(|(bit, ..)| *bit == 0x8000)
+        })
     }
 }
 
-fn set_flags(flags: &str) -> Vec<(u32, &'static str, Cause, &'static str)> {
-    let value = flags.strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    let value = value.unwrap_or(0);
-    FLAGS.into_iter().filter(|(bit, ..)| value & bit != 0).collect()
+fn parse_flags(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// The meaning of verification flags.
+fn names_of(flags: u32) -> String {
+    let set = FLAGS.iter().filter(|flag| flags & flag.bit != 0);
+    let names: Vec<_> = set.map(|flag| flag.name).collect();
+    if names.is_empty() { "unknown".to_owned() } else { names.join(", ") }
 }
 
 /// The meaning of verification flags such as `0x00000008`.
 pub(super) fn flag_names(flags: &str) -> String {
-    let names: Vec<_> = set_flags(flags).iter().map(|(_, name, ..)| *name).collect();
-    if names.is_empty() { "unknown".to_owned() } else { names.join(", ") }
+    names_of(parse_flags(flags).unwrap_or(0))
 }

@@ -1,12 +1,12 @@
 //! Failures before a ServerHello: what the client offered against what the broker can serve.
 
-use super::{Case, Cause, Diagnosis, suite_text};
-use suites::broker::{KeyKind, Sni};
+use super::{Cause, Diagnosis, Facts, suite_text};
+use suites::broker::{BrokerProfile, KeyKind, Sni};
 use suites::hello::ClientHello;
 use suites::names;
 use suites::outcome::End;
+use suites::predict::stack::Build;
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
-use wire::message::{Preset, Verify};
 use wire::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
 /// What authenticates the broker in a suite.
@@ -18,55 +18,94 @@ enum KeyNeed {
     Any,
 }
 
-impl Case<'_> {
+/// `unrecognized_name`, RFC 6066 3.
+const UNRECOGNIZED_NAME: u8 = 112;
+
+impl Facts<'_> {
     /// Explains a failure for which the two offers are to blame.
     pub(super) fn offer(&self) -> Option<Diagnosis> {
-        let hello = self.hello()?;
+        let hello = self.hello.as_ref()?;
         if hello.usable_suites().next().is_none() {
             return Some(self.nothing_offered(hello));
         }
-        if self.broker.server_hello.is_some() {
+        if self.answer.chose {
             return self.answered_too_low(hello);
         }
-        self.versions(hello).or_else(|| self.server_name(hello)).or_else(|| self.shared(hello))
+        // Who sends what is no TLS, or breaks off its answer, has not looked at the offer.
+        if self.answer.not_tls.is_some() || self.answer.cut {
+            return None;
+        }
+        let served = self.broker.and_then(|broker| {
+            self.versions(hello, broker)
+                .or_else(|| self.server_name(hello, broker))
+                .or_else(|| self.shared(hello, broker))
+        });
+        served.or_else(|| self.refused(hello))
     }
 
     fn nothing_offered(&self, hello: &ClientHello) -> Diagnosis {
-        let build = self.subject.build;
-        let suite_b = self.subject.profile.preset == Preset::SuiteB;
-        let why = match (&self.subject.profile.cipher_suites, suite_b) {
-            (Some(_), _) => {
+        let build = &self.client.name;
+        let suite_b = self.is_suite_b();
+        let config_rsa = match self.places.pasted
+            && self.client.macros.is_none()
+            && self.looks_like_config_rsa(hello)
+        {
+            true => ": the SDK's config_rsa.h has RSA key exchange alone",
+            false => "",
+        };
+        let why = match (self.client.set_suites(), suite_b) {
+            (Some(true), _) => {
                 format!("none of the suites in the profile's list is compiled into {build}")
             }
-            (None, true) => format!(
-                "MBEDTLS_SSL_PRESET_SUITEB allows two ECDHE-ECDSA suites alone, and {build} compiles in neither"
+            (_, Some(true)) => format!(
+                "MBEDTLS_SSL_PRESET_SUITEB allows two ECDHE-ECDSA suites alone, and {build} compiles in neither{config_rsa}"
             ),
-            (None, false) => format!("{build} has no suite for the versions that it may use"),
+            (Some(false), _) => format!("{build} has no suite for the versions that it may use"),
+            (None, _) => {
+                format!("its preset or its suite list leaves nothing that {build} compiles in")
+            }
         };
         let mut evidence = vec![format!(
-            "wire: the cipher suite list of the ClientHello is [{}]{}",
+            "{}: the cipher suite list of the ClientHello is [{}]{}",
+            self.places.hello,
             hello.cipher_suites.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             match hello.cipher_suites.is_empty() {
                 true => "",
                 false => ", and that is a marker (RFC 5746), not a suite",
             }
         )];
-        if let Some(line) = self.log_line(|text| text.contains(super::ONE_SUITE)) {
-            evidence.push(format!("client log: \"{line}\" counts the marker"));
+        evidence.extend(self.places.one_suite.clone());
+        if self.client.preset.is_none() && suite_b == Some(true) {
+            evidence.push(format!(
+                "{}: nothing but SHA-256 and SHA-384 to sign with, and TLS 1.2 as lowest version: that is MBEDTLS_SSL_PRESET_SUITEB",
+                self.places.hello
+            ));
         }
-        evidence.extend(self.common_evidence());
+        if self.places.pasted && hello.server_name.is_none() {
+            evidence.push(format!(
+                "{}: no host name is set: there is no server_name in the ClientHello",
+                self.places.hello
+            ));
+        }
+        let evidence = self.evidence(evidence);
         let mut fix = Vec::new();
-        if suite_b {
+        if suite_b == Some(true) {
             fix.push(
                 "use MBEDTLS_SSL_PRESET_DEFAULT in mbedtls_ssl_config_defaults; to allow TLS 1.2 alone, add mbedtls_ssl_conf_min_version(&conf, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3)"
                     .to_owned(),
             );
-            fix.push(format!(
-                "Suite B itself would need MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED, MBEDTLS_GCM_C and their parts (config_all.h) and a broker with a P-256 or P-384 certificate{}",
-                self.suite_b_never_verifies()
-            ));
+            fix.push(format!("{}{}", self.suite_b_needs(), self.suite_b_never_verifies()));
         } else {
             fix.push("give mbedtls_ssl_conf_ciphersuites suites that the configuration header compiles in, or none".to_owned());
+            if suite_b.is_none() {
+                fix.push("and use MBEDTLS_SSL_PRESET_DEFAULT, not MBEDTLS_SSL_PRESET_SUITEB, in mbedtls_ssl_config_defaults".to_owned());
+            }
+        }
+        if self.places.pasted && hello.server_name.is_none() {
+            fix.push(name_the_broker(
+                "then",
+                ": brokers that serve several names choose by it, and a check of the certificate's name needs it",
+            ));
         }
         Diagnosis {
             cause: Cause::NoCiphersuiteOffered,
@@ -77,37 +116,16 @@ impl Case<'_> {
         }
     }
 
-    /// mbedTLS before 2.8.0 rejects every certificate under Suite B (flag BADCERT_BAD_PK).
-    fn suite_b_never_verifies(&self) -> &'static str {
-        let old = self.subject.build.stack() == "mbedtls-2.4.0";
-        match old && self.subject.profile.verify != Verify::None {
-            true => {
-                "; in mbedTLS 2.4.0 even that fails, because its Suite B certificate profile rejects every certificate (mended in 2.8.0)"
-            }
-            false => "",
-        }
-    }
-
-    fn log_line(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        self.transcript.seen().find_map(|seen| match seen {
-            crate::transcript::Seen::Log(line) if wanted(&line.text) => Some(line.text.clone()),
-            _ => None,
-        })
-    }
-
-    fn versions(&self, hello: &ClientHello) -> Option<Diagnosis> {
-        let broker = self.subject.broker;
+    fn versions(&self, hello: &ClientHello, broker: &BrokerProfile) -> Option<Diagnosis> {
         let highest = hello.highest_version();
         let evidence = |offer: String| {
-            let mut evidence = vec![
+            self.evidence([
                 offer,
                 format!(
                     "broker profile {}: {} to {}",
                     broker.name, broker.min_version, broker.max_version
                 ),
-            ];
-            evidence.extend(self.common_evidence());
-            evidence
+            ])
         };
         if highest < broker.min_version {
             let newer = broker.min_version;
@@ -116,47 +134,69 @@ impl Case<'_> {
                 summary: format!(
                     "the broker serves nothing older than {newer}, and the client offers at most {highest}"
                 ),
-                evidence: evidence(format!("wire: the ClientHello offers at most {highest}")),
+                evidence: evidence(format!(
+                    "{}: the ClientHello offers at most {highest}",
+                    self.places.hello
+                )),
                 fix: vec![
                     format!("let the broker serve {highest} as well"),
-                    version_fix(newer, self.subject.build.stack()),
+                    self.version_fix(newer),
                 ],
                 candidates: Vec::new(),
             });
         }
-        let profile = self.subject.profile;
-        let set = match (profile.min_version, profile.preset) {
+        let set = match (self.client.profile.and_then(|p| p.min_version), self.is_suite_b()) {
             (Some(version), _) => version,
-            (None, Preset::SuiteB) => ProtocolVersion::TLS1_2,
-            (None, Preset::Default) => ProtocolVersion::TLS1_0,
+            (None, Some(true)) => ProtocolVersion::TLS1_2,
+            (None, _) => ProtocolVersion::TLS1_0,
         };
         // TLS 1.0 and 1.1 were removed in 3.0.
-        let compiled = match self.subject.build.stack().starts_with("mbedtls-3.") {
+        let compiled = match self.client.is_three() {
             true => ProtocolVersion::TLS1_2,
             false => ProtocolVersion::TLS1_0,
         };
-        let floor = set.max(compiled);
-        let (whose, lower) = match compiled > set {
-            true => (
-                format!(
-                    "client {}: mbedTLS 3.x has nothing older than {floor}",
-                    self.subject.build
-                ),
+        let listed = hello.supported_versions.iter().flatten().copied();
+        let lowest = listed.filter(|version| version.0 >> 8 == 3).min().unwrap_or(set);
+        let floor = set.max(compiled).max(lowest);
+        let (whose, lower) = match (compiled > set, self.client.profile) {
+            (true, _) => (
+                format!("client {}: mbedTLS 3.x has nothing older than {floor}", self.client.name),
                 "or keep an mbedTLS 2.x for this broker".to_owned(),
             ),
-            false => (
+            (false, Some(profile)) => (
                 format!("client profile {}: at least {floor}", profile.name),
                 "or lower the client's mbedtls_ssl_conf_min_version".to_owned(),
             ),
-        };
-        (floor > broker.max_version).then(|| Diagnosis {
-            cause: Cause::ClientRequiresNewerVersion,
-            summary: format!(
-                "the client takes nothing older than {floor}, and the broker serves at most {}",
-                broker.max_version
+            (false, None) => (
+                format!("client {}: at least {floor}, by its preset", self.client.name),
+                "or use MBEDTLS_SSL_PRESET_DEFAULT".to_owned(),
             ),
-            evidence: evidence(whose),
-            fix: vec![format!("let the broker serve {floor}"), lower],
+        };
+        if floor > broker.max_version {
+            return Some(Diagnosis {
+                cause: Cause::ClientRequiresNewerVersion,
+                summary: format!(
+                    "the client takes nothing older than {floor}, and the broker serves at most {}",
+                    broker.max_version
+                ),
+                evidence: evidence(whose),
+                fix: vec![format!("let the broker serve {floor}"), lower],
+                candidates: Vec::new(),
+            });
+        }
+        // OpenSSL's level 1 refuses what is older than TLS 1.2, whatever the profile says.
+        let alone = broker.security_level > 0 && broker.max_version < ProtocolVersion::TLS1_2;
+        alone.then(|| Diagnosis {
+            cause: Cause::ServerRequiresNewerVersion,
+            summary: format!(
+                "the broker is left with no version at all: its security level {} refuses what is older than TLS1.2, and its highest version is {}",
+                broker.security_level, broker.max_version
+            ),
+            evidence: evidence(format!("broker profile {}: security level {}", broker.name, broker.security_level)),
+            fix: vec![
+                "let the broker serve TLS1.2".to_owned(),
+                "or set its security level to 0 (@SECLEVEL=0 in OpenSSL's cipher list)".to_owned(),
+            ],
             candidates: Vec::new(),
         })
     }
@@ -166,42 +206,132 @@ impl Case<'_> {
         let alert = self.outcome.alert.as_ref()?;
         let refused = alert.from == End::Client
             && AlertDescription(alert.code) == AlertDescription::PROTOCOL_VERSION;
-        refused.then(|| self.versions(hello)).flatten()
-    }
-
-    fn server_name(&self, hello: &ClientHello) -> Option<Diagnosis> {
-        let required = self.subject.broker.sni == Sni::Required && hello.server_name.is_none();
-        required.then(|| Diagnosis {
-            cause: Cause::SniRequired,
-            summary:
-                "the broker serves only clients that name it (server_name), and this one does not"
-                    .to_owned(),
-            evidence: self.common_evidence(),
+        if !refused {
+            return None;
+        }
+        if let Some(known) = self.broker.and_then(|broker| self.versions(hello, broker)) {
+            return Some(known);
+        }
+        Some(Diagnosis {
+            cause: Cause::ClientRequiresNewerVersion,
+            summary: format!(
+                "{} answered with a version that is older than the client takes",
+                self.broker_name()
+            ),
+            evidence: self.evidence([]),
             fix: vec![
-                "call mbedtls_ssl_set_hostname(&ssl, \"<broker's name>\") before the handshake"
-                    .to_owned(),
+                "let the broker serve TLS1.2".to_owned(),
+                match self.client.is_three() {
+                    true => {
+                        "or keep an mbedTLS 2.x for this broker: 3.x has nothing older than TLS1.2"
+                    }
+                    false => "or lower the client's mbedtls_ssl_conf_min_version",
+                }
+                .to_owned(),
             ],
             candidates: Vec::new(),
         })
     }
 
-    fn shared(&self, hello: &ClientHello) -> Option<Diagnosis> {
-        let broker = self.subject.broker;
+    fn server_name(&self, hello: &ClientHello, broker: &BrokerProfile) -> Option<Diagnosis> {
+        let required = broker.sni == Sni::Required && hello.server_name.is_none();
+        required.then(|| self.unnamed())
+    }
+
+    fn unnamed(&self) -> Diagnosis {
+        Diagnosis {
+            cause: Cause::SniRequired,
+            summary:
+                "the broker serves only clients that name it (server_name), and this one does not"
+                    .to_owned(),
+            evidence: self.evidence(match self.broker {
+                Some(_) => None,
+                None => Some(format!(
+                    "{}: there is no server_name in the ClientHello",
+                    self.places.hello
+                )),
+            }),
+            fix: vec![
+                "call mbedtls_ssl_set_hostname(&ssl, \"<broker's name>\") before the handshake"
+                    .to_owned(),
+            ],
+            candidates: Vec::new(),
+        }
+    }
+
+    /// What the broker's alert alone proves: which filter took the client out, if the alert is of one
+    /// filter only.
+    fn refused(&self, hello: &ClientHello) -> Option<Diagnosis> {
+        match self.brokers_alert()? {
+            UNRECOGNIZED_NAME if hello.server_name.is_none() => Some(self.unnamed()),
+            UNRECOGNIZED_NAME => Some(Diagnosis {
+                cause: Cause::HostnameMismatch,
+                summary: "the broker does not know the name that the client calls it by".to_owned(),
+                evidence: self.evidence([]),
+                fix: vec!["give mbedtls_ssl_set_hostname a name that the broker serves".to_owned()],
+                candidates: Vec::new(),
+            }),
+            code if AlertDescription(code) == AlertDescription::PROTOCOL_VERSION => {
+                Some(self.no_version(hello))
+            }
+            _ => None,
+        }
+    }
+
+    fn no_version(&self, hello: &ClientHello) -> Diagnosis {
+        let highest = hello.highest_version();
+        let evidence = self
+            .evidence([format!("{}: the ClientHello offers at most {highest}", self.places.hello)]);
+        // Nothing is newer than TLS 1.3, so who refuses it has only older ones.
+        if highest >= ProtocolVersion::TLS1_3 {
+            return Diagnosis {
+                cause: Cause::ClientRequiresNewerVersion,
+                summary:
+                    "the broker serves nothing as new as the oldest version that the client offers"
+                        .to_owned(),
+                evidence,
+                fix: vec![
+                    "let the broker serve TLS1.2".to_owned(),
+                    "or keep an mbedTLS 2.x for this broker: 3.x has nothing older than TLS1.2"
+                        .to_owned(),
+                ],
+                candidates: Vec::new(),
+            };
+        }
+        Diagnosis {
+            cause: Cause::ServerRequiresNewerVersion,
+            summary: format!(
+                "the broker refuses every version up to {highest}, the highest that the client offers"
+            ),
+            evidence,
+            fix: vec![
+                format!("let the broker serve {highest} as well"),
+                match highest >= ProtocolVersion::TLS1_2 {
+                    true => self.version_fix(ProtocolVersion::TLS1_3),
+                    false => {
+                        "or raise the client's mbedtls_ssl_conf_max_version to TLS1.2".to_owned()
+                    }
+                },
+            ],
+            candidates: Vec::new(),
+        }
+    }
+
+    fn shared(&self, hello: &ClientHello, broker: &BrokerProfile) -> Option<Diagnosis> {
         let offered: Vec<_> = hello.usable_suites().collect();
         let listed: Vec<_> =
             offered.iter().copied().filter(|suite| broker.cipher_suites.contains(suite)).collect();
         let key = broker.certificate.key;
         let fits = |suites: &[CipherSuite]| suites.iter().any(|suite| key_fits(*suite, key));
-        let mut evidence = vec![
-            format!("wire: the ClientHello offers {}", list(&offered)),
+        let evidence = self.evidence([
+            format!("{}: the ClientHello offers {}", self.places.hello, list(&offered)),
             format!(
                 "broker profile {}: serves {} with a certificate of kind {}",
                 broker.name,
                 list(&broker.cipher_suites),
                 key.as_str()
             ),
-        ];
-        evidence.extend(self.common_evidence());
+        ]);
         // Where no offered suite fits the key, no list of suites on the broker would help.
         if !fits(&offered) || (!listed.is_empty() && !fits(&listed)) {
             let (suites, whose) = match fits(&offered) {
@@ -237,21 +367,43 @@ impl Case<'_> {
                 evidence,
                 fix: vec![
                     format!("let the broker serve {}", suite_text(*offered.first()?)),
-                    "or compile one of the broker's suites into the client (config_all.h has ECDHE and AES-GCM)".to_owned(),
+                    self.compile_in(broker).unwrap_or_else(|| "or compile one of the broker's suites into the client (config_all.h has ECDHE and AES-GCM)".to_owned()),
                 ],
                 candidates: Vec::new(),
             });
         }
-        self.groups(hello, &listed, evidence)
+        self.groups(hello, broker, &listed, &evidence)
+            .or_else(|| self.signatures(hello, broker, &listed, evidence))
+    }
+
+    /// What the client's header lacks for the broker's first suite, if the header is known.
+    fn compile_in(&self, broker: &BrokerProfile) -> Option<String> {
+        // Without a version the macros alone speak, and none of the library's own ways.
+        let stack = self.client.stack.as_deref().unwrap_or("unknown");
+        let build = Build {
+            name: format!("{stack}/own").parse().ok()?,
+            content_length: 0,
+            macros: self.client.macros?.clone(),
+        };
+        let lacking = broker
+            .cipher_suites
+            .iter()
+            .find_map(|suite| build.lacks_for(*suite).map(|lack| (*suite, lack)));
+        let (suite, lack) = lacking?;
+        Some(format!(
+            "or compile {} into the client: {} lacks {lack}, and what check_config.h asks for beside it",
+            suite_text(suite),
+            self.client.name
+        ))
     }
 
     fn groups(
         &self,
         hello: &ClientHello,
+        broker: &BrokerProfile,
         listed: &[CipherSuite],
-        evidence: Vec<String>,
+        evidence: &[String],
     ) -> Option<Diagnosis> {
-        let broker = self.subject.broker;
         let groups = hello.groups.as_ref()?;
         let needs_group =
             |suite: CipherSuite| known(suite).is_some_and(|known| known.kx == TlsCipherKx::Ecdhe);
@@ -263,20 +415,98 @@ impl Case<'_> {
             cause: Cause::NoSharedGroup,
             summary: "client and broker share suites, but no group (curve) to use them with"
                 .to_owned(),
-            evidence,
+            evidence: evidence.to_vec(),
             fix: vec!["enable a curve on one side that the other has".to_owned()],
             candidates: Vec::new(),
         })
     }
+
+    /// A broker signs its key exchange: with its own key, in a way that the client named.
+    fn signatures(
+        &self,
+        hello: &ClientHello,
+        broker: &BrokerProfile,
+        listed: &[CipherSuite],
+        mut evidence: Vec<String>,
+    ) -> Option<Diagnosis> {
+        let offered = hello.signature_algorithms.as_ref()?;
+        let key = broker.certificate.key;
+        let unsigned = |suite: CipherSuite| {
+            known(suite)
+                .is_some_and(|known| matches!(known.kx, TlsCipherKx::Rsa | TlsCipherKx::Psk))
+        };
+        if listed.iter().any(|suite| unsigned(*suite)) {
+            return None;
+        }
+        let allowed = |scheme: &u16| {
+            broker.signature_algorithms.as_ref().is_none_or(|list| list.contains(scheme))
+        };
+        if offered.iter().any(|scheme| allowed(scheme) && signs(key, *scheme)) {
+            return None;
+        }
+        let names = |list: &[u16]| {
+            let name = |scheme: &u16| {
+                names::signature_scheme_name(*scheme)
+                    .map_or_else(|| format!("{scheme:#06x}"), str::to_owned)
+            };
+            list.iter().map(name).collect::<Vec<_>>().join(", ")
+        };
+        evidence.insert(
+            1,
+            format!(
+                "{}: the ClientHello takes signatures of {}",
+                self.places.hello,
+                names(offered)
+            ),
+        );
+        if let Some(list) = &broker.signature_algorithms {
+            evidence
+                .insert(2, format!("broker profile {}: signs with {}", broker.name, names(list)));
+        }
+        Some(Diagnosis {
+            cause: Cause::NoSharedSignatureAlgorithm,
+            summary: format!(
+                "client and broker share suites, but no way to sign that the broker's key of kind {} can make",
+                key.as_str()
+            ),
+            evidence,
+            fix: vec![
+                "let the broker sign with rsa_pkcs1_sha256 (an RSA key) or ecdsa_secp256r1_sha256 (a P-256 key)".to_owned(),
+                "or let the client offer static RSA suites, which need no such signature".to_owned(),
+            ],
+            candidates: Vec::new(),
+        })
+    }
+
+    fn version_fix(&self, version: ProtocolVersion) -> String {
+        let stack = self.client.stack.as_deref().unwrap_or("mbedTLS 2.x");
+        if version >= ProtocolVersion::TLS1_3 {
+            format!(
+                "or move the client from {stack} to mbedTLS 3.6, the first long-term release with TLS 1.3"
+            )
+        } else {
+            format!("or raise the client's mbedtls_ssl_conf_max_version to {version}")
+        }
+    }
 }
 
-fn version_fix(version: ProtocolVersion, stack: &str) -> String {
-    if version >= ProtocolVersion::TLS1_3 {
-        format!(
-            "or move the client from {stack} to mbedTLS 3.6, the first long-term release with TLS 1.3"
-        )
-    } else {
-        format!("or raise the client's mbedtls_ssl_conf_max_version to {version}")
+fn name_the_broker(before: &str, why: &str) -> String {
+    format!(
+        "{before} call mbedtls_ssl_set_hostname(&ssl, \"<broker's name>\") before the handshake{why}"
+    )
+}
+
+/// Whether a key of this kind makes signatures of this scheme, RFC 8446 4.2.3. In TLS 1.2 the two
+/// bytes are hash and signature, and the curve is not bound to the hash.
+fn signs(key: KeyKind, scheme: u16) -> bool {
+    match scheme {
+        0x0807 => key.as_str() == "ed25519",
+        0x0804..=0x0806 => key.is_rsa(),
+        _ => match scheme & 0xff {
+            1 => key.is_rsa(),
+            3 => !key.is_rsa() && key.as_str() != "ed25519",
+            _ => false,
+        },
     }
 }
 

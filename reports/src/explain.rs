@@ -1,0 +1,333 @@
+//! A log that somebody pasted, explained: the library's debug output in any dress, or one line.
+//!
+//! ```text
+//! bytes --lines--> Line --+--> Attempt, one for each connection --known--> Facts --rules--> Diagnosis
+//!                         +--> Speaker: which mbedTLS
+//! ```
+//!
+//! The rules are those of a cell ([`crate::diagnosis`]); a log only knows less. Nothing in a log is
+//! believed to be whole: lines may be missing, doubled, cut or somebody else's. Reading takes time
+//! in proportion to the log's length, and no input makes it panic.
+
+mod attempt;
+mod certificate;
+mod dump;
+pub mod errors;
+mod known;
+mod line;
+mod numbers;
+mod version;
+
+pub(crate) use attempt::Attempt;
+
+use crate::diagnosis::{Cause, Diagnosis, suite_text};
+use crate::transcript::printable;
+use attempt::Spot;
+use line::{Line, plain};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use suites::BrokerProfile;
+use suites::hello::ClientHello;
+use suites::outcome::phase_name;
+use suites::predict::stack::Macros;
+use version::Speaker;
+
+/// What is known beside the log.
+#[derive(Debug, Clone, Default)]
+pub struct Beside<'a> {
+    /// Name and text of the configuration header that the firmware was built with.
+    pub config: Option<(&'a str, &'a str)>,
+    /// The broker that the log's client met.
+    pub broker: Option<&'a BrokerProfile>,
+}
+
+/// A log explained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Which mbedTLS wrote it, and how that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// Highest debug level of which a line was seen: 1 errors, 2 states, 3 contents, 4 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug_level: Option<u8>,
+    /// How many connections the log tells of; the last one that has an end is explained.
+    pub connections: usize,
+    /// The last state of the handshake that was entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The errors in it, each once, decoded.
+    pub errors: Vec<String>,
+    /// What the ClientHello offers, if the log tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// Why it failed.
+    pub diagnosis: Diagnosis,
+    /// What the next log should have, if this one proves nothing.
+    pub next: Vec<String>,
+}
+
+/// A ClientHello in names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Offer {
+    /// The highest version.
+    pub version: String,
+    /// Suites, markers left out.
+    pub suites: Vec<String>,
+    /// The server's name, if one is given.
+    pub server_name: Option<String>,
+}
+
+/// What [`known`] needs beside an attempt.
+struct Context<'a> {
+    client_name: String,
+    /// It is a 3.x.
+    three: bool,
+    stack: Option<&'static str>,
+    macros: Option<&'a Macros>,
+    content_length: Option<usize>,
+    broker: Option<&'a BrokerProfile>,
+}
+
+/// Connections that are kept; older ones are forgotten.
+const KEPT: usize = 2;
+/// Different errors that are listed.
+const MOST_ERRORS: usize = 16;
+/// Longest line that is quoted, in characters.
+const QUOTED: usize = 160;
+
+/// Explains a log.
+#[must_use]
+pub fn explain(log: &[u8], beside: &Beside<'_>) -> Explanation {
+    let read = Reader::read(log);
+    let stack = read.speaker.stack();
+    let macros = beside.config.map(|(_, text)| Macros::parse(text, &mut |_| None));
+    let context = Context {
+        client_name: beside
+            .config
+            .map_or_else(|| "this build".to_owned(), |(name, _)| name.to_owned()),
+        stack,
+        three: read.speaker.versions() == errors::Versions::THREE,
+        macros: macros.as_ref(),
+        content_length: beside.config.and_then(|(_, text)| content_length(text)),
+        broker: beside.broker,
+    };
+    let attempt = read.chosen();
+    let facts = known::facts(attempt, &context);
+    let mut diagnosis = facts.diagnose();
+    let mut next = Vec::new();
+    if diagnosis.cause == Cause::InsufficientEvidence {
+        unproven(&mut diagnosis, attempt);
+        next = to_add(attempt, &read, beside);
+    }
+    Explanation {
+        library: read.speaker.describe(),
+        debug_level: read.level,
+        connections: read.connections,
+        state: attempt.state.as_ref().map(|spot| phase_name(spot.value)),
+        errors: read.errors(),
+        offer: facts.hello.as_ref().map(Offer::of),
+        diagnosis,
+        next,
+    }
+}
+
+/// Reads a log line by line.
+#[derive(Default)]
+struct Reader {
+    speaker: Speaker,
+    level: Option<u8>,
+    /// The last connections, the newest last.
+    attempts: Vec<Attempt>,
+    connections: usize,
+    /// Errors by number, with the line of each.
+    errors: BTreeMap<i32, usize>,
+    /// What there is if there is nothing.
+    none: Attempt,
+}
+
+impl Reader {
+    fn read(log: &[u8]) -> Self {
+        let mut reader = Self { attempts: vec![Attempt::default()], ..Self::default() };
+        let mut last: &[u8] = &[];
+        for (at, raw) in log.split(|byte| *byte == b'\n').enumerate() {
+            // Some monitors print each line twice; the library never says the same twice in a row.
+            if raw == last || raw.is_empty() {
+                continue;
+            }
+            last = raw;
+            reader.take(at + 1, &plain(raw));
+        }
+        for attempt in &mut reader.attempts {
+            attempt.finish_dump();
+        }
+        reader.connections +=
+            usize::from(reader.attempts.last().is_some_and(|last| !last.is_empty()));
+        reader
+    }
+
+    fn take(&mut self, number: usize, plain: &str) {
+        let line = Line::of(plain);
+        if let Some((file, at)) = line.source {
+            self.speaker.take(file, at);
+        }
+        self.level = self.level.max(line.level.filter(|level| (1..=4).contains(level)));
+        if line.text.contains("client state: MBEDTLS_SSL_") {
+            self.speaker.take_named_state();
+        }
+        let Some(current) = self.attempts.last_mut() else { return };
+        if current.is_over_before(line.text) {
+            current.finish_dump();
+            self.connections += 1;
+            self.attempts.push(Attempt::default());
+            if self.attempts.len() > KEPT {
+                self.attempts.remove(0);
+            }
+        }
+        let Some(current) = self.attempts.last_mut() else { return };
+        current.take(number, line.text, line.source.is_some());
+        let errors = [&current.error, &current.told, &current.unverified];
+        for Spot { value, line, .. } in
+            errors.into_iter().flatten().filter(|spot| spot.line == number)
+        {
+            if self.errors.len() < MOST_ERRORS {
+                self.errors.entry(*value).or_insert(*line);
+            }
+        }
+    }
+
+    /// The connection that is explained: the last one that has an end, else the last one.
+    fn chosen(&self) -> &Attempt {
+        let ended = self.attempts.iter().rev().find(|attempt| attempt.has_end());
+        let begun = self.attempts.iter().rev().find(|attempt| !attempt.is_empty());
+        ended.or(begun).unwrap_or(&self.none)
+    }
+
+    fn errors(&self) -> Vec<String> {
+        let versions = self.speaker.versions();
+        let mut found: Vec<_> = self.errors.iter().collect();
+        found.sort_by_key(|(_, line)| **line);
+        found
+            .into_iter()
+            .map(|(number, line)| {
+                format!("log line {line}: {}", errors::describe(*number, versions))
+            })
+            .collect()
+    }
+}
+
+/// An item of evidence: a line of the log in its own words, safe to show.
+fn quoted(line: usize, text: &str) -> String {
+    let mut short: String = text.chars().take(QUOTED).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    format!("log line {line}: \"{}\"", printable(short.as_bytes()))
+}
+
+/// `MBEDTLS_SSL_MAX_CONTENT_LEN` of 2.4 to 2.28, or its inbound half, which alone 3.x has.
+fn content_length(header: &str) -> Option<usize> {
+    header.lines().find_map(|line| {
+        let mut words = line.trim().strip_prefix("#define")?.split_whitespace();
+        match words.next()? {
+            "MBEDTLS_SSL_MAX_CONTENT_LEN" | "MBEDTLS_SSL_IN_CONTENT_LEN" => {
+                words.next()?.trim_matches(['(', ')']).parse().ok()
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Says of a log what a cell's words do not fit.
+fn unproven(diagnosis: &mut Diagnosis, attempt: &Attempt) {
+    diagnosis.fix.clear();
+    let error = attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| -spot.value);
+    if let Some(why) = error.and_then(never_began) {
+        diagnosis.summary = format!("TLS never began: {why}");
+        diagnosis.fix =
+            vec!["look at host name, port, DNS and the network link of the device".to_owned()];
+    } else if attempt.is_empty() {
+        diagnosis.summary =
+            "this log holds nothing of mbedTLS that tells how a connection ended".to_owned();
+    } else if let (Some(over), None) =
+        (&attempt.over, attempt.error.as_ref().or(attempt.told.as_ref()))
+    {
+        diagnosis.summary = format!(
+            "the TLS handshake went through (log line {}), and the log does not show what came of the connection after it",
+            over.line
+        );
+    } else if !attempt.has_end() {
+        diagnosis.summary = match &attempt.state {
+            Some(state) => format!(
+                "the log ends in {} without saying how the connection ended",
+                phase_name(state.value)
+            ),
+            None => "the log does not say how the connection ended".to_owned(),
+        };
+    } else if attempt.unverified.is_some()
+        && attempt.error.is_none()
+        && attempt.told.is_none()
+        && diagnosis.candidates.is_empty()
+    {
+        diagnosis.summary = "the broker's certificate failed its check, and the log shows neither why nor whether the client went on".to_owned();
+        diagnosis.candidates = vec![
+            Cause::UnknownCa,
+            Cause::HostnameMismatch,
+            Cause::ClockNotSet,
+            Cause::VerifyFailureIgnored,
+        ];
+    }
+}
+
+/// Errors of the socket before a byte of TLS was sent.
+fn never_began(number: i32) -> Option<&'static str> {
+    Some(match number {
+        0x0042 => "the client could not open a socket",
+        0x0044 => "the TCP connection could not be opened",
+        0x0052 => "the broker's host name could not be resolved",
+        _ => return None,
+    })
+}
+
+/// What would make the next log prove something.
+fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> Vec<String> {
+    let mut next = Vec::new();
+    let error = attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| -spot.value);
+    if error.and_then(never_began).is_some() {
+        return next;
+    }
+    let level = read.level.or_else(|| attempt.guessed_level());
+    if level.is_none_or(|level| level < 4) {
+        next.push(format!(
+            "{}: call mbedtls_debug_set_threshold(4) and mbedtls_ssl_conf_dbg (with MBEDTLS_DEBUG_C in the configuration header), and paste all from the first \"client state\" on",
+            match level {
+                None => "the library's own debug output, of which this log has nothing".to_owned(),
+                Some(level) => format!("debug level 4, this log has level {level}"),
+            }
+        ));
+    }
+    let unverified = attempt.unverified.is_some()
+        || [&attempt.error, &attempt.told].into_iter().flatten().any(|spot| spot.value == -0x2700);
+    if unverified && attempt.flags.is_none() {
+        next.push(
+            "why the certificate failed: print mbedtls_ssl_get_verify_result(&ssl) as hexadecimal after the handshake".to_owned(),
+        );
+    }
+    if beside.broker.is_none() && !attempt.is_empty() {
+        next.push("what the broker serves: `cargo rig capture HOST:PORT` writes it as a profile, to be given with --broker".to_owned());
+        next.push("the broker's own log of the same moment".to_owned());
+    }
+    if beside.config.is_none() && !attempt.is_empty() {
+        next.push("the configuration header that the firmware was built with (config_rsa.h, mbedtls_config.h ...), to be given with --config".to_owned());
+    }
+    next
+}
+
+impl Offer {
+    fn of(hello: &ClientHello) -> Self {
+        Self {
+            version: hello.highest_version().to_string(),
+            suites: hello.usable_suites().map(suite_text).collect(),
+            server_name: hello.server_name.as_ref().map(|name| printable(name.as_bytes())),
+        }
+    }
+}

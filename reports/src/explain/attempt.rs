@@ -1,0 +1,608 @@
+//! One connection as the lines of a log tell it, line by line.
+//!
+//! The library says the same at four debug levels, each with more in it: at 1 errors alone, at 2 the
+//! states of the handshake, at 3 what is in the messages, at 4 the bytes. Each line that says
+//! something becomes a field here; the other lines are passed over.
+
+use super::certificate::PeerCertificates;
+use super::dump::Dump;
+use super::numbers::error_in;
+use crate::diagnosis::{LIBRARYS_WORDS, facts};
+use suites::outcome::AlertSeen;
+use wire::message::Phase;
+
+/// Something said, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spot<T> {
+    /// What.
+    pub value: T,
+    /// In which line of the log, from 1.
+    pub line: usize,
+    /// The line's own words.
+    pub quote: String,
+}
+
+/// `MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET` of 3.x. In 2.x the number is an error of the
+/// handshake's.
+const TICKET: i32 = -0x7b00;
+
+impl Spot<()> {
+    fn with<T>(&self, value: T) -> Option<Spot<T>> {
+        Some(Spot { value, line: self.line, quote: self.quote.clone() })
+    }
+}
+
+/// Bytes that are kept of each direction: a handshake has less, and a log may be endless.
+const MOST_BYTES: usize = 1 << 17;
+
+/// One connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempt {
+    /// What the lines of the ClientHello say, one by one.
+    pub hello: HelloLines,
+    /// Records as dumped, in each direction.
+    pub sent: Vec<u8>,
+    pub received: Vec<u8>,
+    /// Lines of the first dump of the client's.
+    pub sent_line: Option<usize>,
+    /// The last state that was entered.
+    pub state: Option<Spot<Phase>>,
+    /// An error that the library itself returned, and one that the application printed.
+    pub error: Option<Spot<i32>>,
+    pub told: Option<Spot<i32>>,
+    /// The certificate's check failed, in this line.
+    pub unverified: Option<Spot<i32>>,
+    /// Something of the handshake went on after that.
+    pub went_on: bool,
+    /// Verify flags, all of them.
+    pub flags: Option<Spot<u32>>,
+    /// Verify flags in words, of which there may be more.
+    pub words: Vec<Spot<u32>>,
+    /// A fatal alert that came, and one that was sent.
+    pub alert_in: Option<Spot<u8>>,
+    pub alert_out: Option<Spot<u8>>,
+    /// A warning that came.
+    pub warning: Option<Spot<u8>>,
+    /// Nothing came any more: `recv` returned 0.
+    pub end: Option<Spot<()>>,
+    /// `recv` gave some bytes of a record, and then its end.
+    pub cut: bool,
+    /// Header of the last record that came: type, version, body length.
+    pub header: Option<Spot<[u16; 4]>>,
+    /// How many records came.
+    pub records: usize,
+    /// A record was refused: for its type, its version or its length.
+    pub refused: Option<Spot<Refused>>,
+    /// A message that is longer than its record: bytes there, and in all.
+    pub fragmented: Option<Spot<(usize, usize)>>,
+    /// The suite that the broker chose.
+    pub suite: Option<Spot<u16>>,
+    /// A ServerHello was read to its end.
+    pub chose: bool,
+    /// The broker asked for a certificate.
+    pub asked: Option<Spot<bool>>,
+    /// The client showed one.
+    pub shown: Option<bool>,
+    pub hash: Option<Spot<u8>>,
+    pub peer: PeerCertificates,
+    /// The handshake is over, in this line.
+    pub over: Option<Spot<()>>,
+    /// Calls of the application's that came back, once it was: writes, reads, and writes after the
+    /// first read.
+    pub writes: usize,
+    pub reads: usize,
+    pub writes_after_read: usize,
+    /// The return code in CONNACK.
+    pub connack: Option<Spot<u8>>,
+    /// The application said CONNECT.
+    pub connect: bool,
+    /// The context was freed.
+    pub freed: bool,
+    dump: Option<(Dump, usize)>,
+    have: usize,
+}
+
+/// Why a record was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Type,
+    MajorVersion,
+    MinorVersion,
+    Length,
+}
+
+/// The ClientHello as the lines of level 3 tell it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HelloLines {
+    /// Where it begins.
+    pub begin: Option<usize>,
+    pub version: Option<(u8, u8)>,
+    pub suites: Vec<u16>,
+    /// How many suites the library counted; whether that includes markers depends on the version.
+    pub count: Option<Spot<usize>>,
+    pub marker: bool,
+    pub extensions: Vec<u16>,
+    pub server_name: Option<String>,
+    pub groups: Vec<u16>,
+    pub versions: Vec<u16>,
+    pub schemes: Vec<u16>,
+    /// The end of the extensions was told, so that what is not there was not sent.
+    pub whole: bool,
+    /// The client's clock, where it puts it into the random.
+    pub clock: Option<u64>,
+    /// Version in the header of the record.
+    pub record: Option<(u8, u8)>,
+}
+
+impl Attempt {
+    /// Whether anything of a connection was told.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_none()
+            && self.error.is_none()
+            && self.told.is_none()
+            && self.alert_in.is_none()
+            && self.over.is_none()
+            && self.hello.begin.is_none()
+            && self.unverified.is_none()
+            && self.flags.is_none()
+            && self.words.is_empty()
+            && self.connack.is_none()
+            && self.sent.is_empty()
+    }
+
+    /// Whether it is told how it ended.
+    pub fn has_end(&self) -> bool {
+        self.error.is_some()
+            || self.told.is_some()
+            || self.over.is_some()
+            || self.unverified.is_some()
+    }
+
+    /// Whether a line of the library's begins another connection.
+    pub fn is_over_before(&self, text: &str) -> bool {
+        let begins = state(text) == Some(Phase::HelloRequest)
+            || (text.contains("=> write client hello")
+                && self.hello.begin.is_some()
+                && self.has_end());
+        begins
+            && (self.has_end()
+                || self.freed
+                || self.state.as_ref().is_some_and(|s| s.value > Phase::ClientHello))
+    }
+
+    /// The debug level, from what is there, where the application does not print it.
+    pub fn guessed_level(&self) -> Option<u8> {
+        if !self.sent.is_empty() || !self.received.is_empty() {
+            Some(4)
+        } else if self.hello.version.is_some() || self.header.is_some() {
+            Some(3)
+        } else if self.state.is_some() {
+            Some(2)
+        } else {
+            self.error.as_ref().map(|_| 1)
+        }
+    }
+
+    pub fn fatal_alert_from_broker(&self) -> Option<AlertSeen> {
+        self.alert_in.as_ref().map(|alert| facts::from_broker(alert.value))
+    }
+
+    pub fn server_hash(&self) -> Option<u8> {
+        self.hash.as_ref().map(|hash| hash.value)
+    }
+
+    /// Takes what line `line` of the log says. A dump may be interrupted by lines of others, but not
+    /// by one that is known to be the library's.
+    pub fn take(&mut self, line: usize, text: &str, librarys: bool) {
+        if self.take_dump(line, text, librarys) {
+            return;
+        }
+        let spot = || Spot { value: (), line, quote: text.to_owned() };
+        if let Some(phase) = state(text) {
+            self.enter(phase, line, text);
+        } else if let Some(name) = text.strip_prefix("=> ") {
+            self.begins(name, line);
+        } else if let Some(name) = text.strip_prefix("<= ") {
+            self.ends(name, &spot());
+        } else if text.contains("handshake: done") {
+            self.over.get_or_insert_with(spot);
+        } else if let Some((function, code)) = returned(text) {
+            self.returned(function, code, &spot());
+        } else if !(self.hello_line(line, text)
+            || self.record_line(line, text)
+            || self.alert_line(line, text))
+        {
+            self.other_line(line, text);
+        }
+    }
+
+    /// Takes a line that the library has no hand in.
+    fn take_told(&mut self, line: usize, text: &str) {
+        for (words, bit) in LIBRARYS_WORDS {
+            if text.contains(words) {
+                self.words.push(Spot { value: bit, line, quote: text.to_owned() });
+            }
+        }
+        if let Some(flags) = flags_in(text) {
+            self.flags = Some(Spot { value: flags, line, quote: text.to_owned() });
+        }
+        if let Some(code) = connack_in(text) {
+            self.connack = Some(Spot { value: code, line, quote: text.to_owned() });
+        }
+        if let Some(error) = error_in(text) {
+            self.told = Some(Spot { value: error, line, quote: text.to_owned() });
+        }
+    }
+
+    /// Bytes of a dump; `true` if the line was of one.
+    fn take_dump(&mut self, line: usize, text: &str, librarys: bool) -> bool {
+        if let Some(dump) = Dump::begin(text) {
+            self.finish_dump();
+            self.dump = Some((dump, line));
+            return true;
+        }
+        let Some((dump, _)) = &mut self.dump else { return false };
+        if dump.row(text) {
+            if dump.is_whole() {
+                self.finish_dump();
+            }
+            return true;
+        }
+        if librarys {
+            self.finish_dump();
+        }
+        false
+    }
+
+    /// What a dump was of.
+    pub fn finish_dump(&mut self) {
+        let Some((dump, line)) = self.dump.take() else { return };
+        let sent = dump.name == "output record sent to network";
+        let room =
+            MOST_BYTES.saturating_sub(if sent { self.sent.len() } else { self.received.len() });
+        match dump.name.as_str() {
+            "output record sent to network" => {
+                self.sent_line.get_or_insert(line);
+                self.sent.extend(dump.bytes.into_iter().take(room));
+            }
+            "input record from network" => self.received.extend(dump.bytes.into_iter().take(room)),
+            "before encrypt: output payload" => self.connect |= is_connect(&dump.bytes),
+            "input payload after decrypt" if self.over.is_some() => {
+                if let [0x20, 0x02, 0 | 1, code, ..] = *dump.bytes {
+                    let quote =
+                        format!("CONNACK with return code {code} in the payload after decryption");
+                    self.connack.get_or_insert(Spot { value: code, line, quote });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, line: usize, text: &str) {
+        self.went_on |= self.unverified.is_some();
+        // An error that the handshake went on from was none.
+        if self.unverified.is_some() {
+            self.error = None;
+        }
+        self.state = Some(Spot { value: phase, line, quote: text.to_owned() });
+    }
+
+    fn begins(&mut self, name: &str, line: usize) {
+        match name {
+            "write client hello" => drop(self.hello.begin.get_or_insert(line)),
+            "free" => self.freed = true,
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, name: &str, spot: &Spot<()>) {
+        match name {
+            "parse server hello" => self.chose = self.error.is_none(),
+            "handshake wrapup" | "handshake" if self.error.is_none() => {
+                self.over.get_or_insert_with(|| spot.clone());
+            }
+            "write" if self.over.is_some() && self.error.is_none() => {
+                self.writes += 1;
+                self.writes_after_read += usize::from(self.reads > 0);
+            }
+            "read" if self.over.is_some() && self.error.is_none() => self.reads += 1,
+            "skip parse certificate request" => self.asked = spot.with(false),
+            _ => {}
+        }
+    }
+
+    fn returned(&mut self, function: &str, code: i32, spot: &Spot<()>) {
+        let at = |value| Spot { value, line: spot.line, quote: spot.quote.clone() };
+        if function.contains("f_recv") {
+            if code == 0 {
+                self.end = Some(spot.clone());
+                self.cut = self.have > 0;
+            } else if code < 0 && !super::numbers::is_try_again(code) {
+                self.error = Some(at(code));
+            }
+        } else if self.over.is_some() && code == TICKET {
+            // No error: a ticket came where data was due.
+        } else if function.contains("x509_verify_cert") && code < 0 {
+            self.unverified = Some(at(code));
+        } else if code < 0 && !super::numbers::is_try_again(code) && !function.contains("f_send") {
+            self.error = Some(at(code));
+        }
+    }
+
+    /// Lines of the ClientHello.
+    fn hello_line(&mut self, line: usize, text: &str) -> bool {
+        let hello = &mut self.hello;
+        let Some(what) = text.strip_prefix("client hello") else {
+            return hello.listed_line(text);
+        };
+        let what = what.trim_start_matches([',', ':', ' ']);
+        hello.begin.get_or_insert(line);
+        if let Some(version) = what.strip_prefix("max version: ") {
+            hello.version = bracketed(version);
+        } else if let Some(time) = what.strip_prefix("current time: ") {
+            hello.clock = time.trim().parse().ok();
+        } else if let Some(suite) = what.strip_prefix("add ciphersuite: ") {
+            hello.suites.extend(hex_word(suite));
+        } else if let Some(count) = what.strip_prefix("got ") {
+            let value = count.split(' ').next().and_then(|n| n.parse().ok());
+            let suites = count.contains("ciphersuites") || count.contains("cipher suites");
+            if let (Some(value), true) = (value, suites) {
+                hello.count = Some(Spot { value, line, quote: text.to_owned() });
+            }
+        } else if let Some(name) = what.strip_prefix("adding server name extension: ") {
+            hello.server_name = Some(name.trim().to_owned());
+            hello.extensions.push(0);
+        } else if let Some(name) = what.strip_prefix("adding ") {
+            hello.extensions.extend(extension(name));
+        } else if what.starts_with("total extension length") {
+            hello.whole = true;
+        }
+        true
+    }
+
+    /// Lines about records and messages.
+    fn record_line(&mut self, line: usize, text: &str) -> bool {
+        let refused = |why| Some(Spot { value: why, line, quote: text.to_owned() });
+        if let Some(rest) = text.strip_prefix("input record: msgtype = ") {
+            let numbers: Vec<u16> = numbers(rest).collect();
+            if let [kind, major, minor, length] = *numbers {
+                self.header = Some(Spot {
+                    value: [kind, major, minor, length],
+                    line,
+                    quote: text.to_owned(),
+                });
+                self.records += 1;
+            }
+        } else if let Some(rest) = text.strip_prefix("output record: msgtype = ") {
+            let numbers: Vec<u16> = numbers(rest).collect();
+            if let [22, .., length] = *numbers
+                && self.state.as_ref().is_some_and(|state| state.value == Phase::ClientCertificate)
+            {
+                // Header and length of the list: an empty list is what a client without one sends.
+                self.shown.get_or_insert(length > 7);
+                if self.asked.as_ref().is_none_or(|asked| !asked.value) {
+                    self.asked = Some(Spot { value: true, line, quote: text.to_owned() });
+                }
+            }
+            if let [22, major, minor, _] = *numbers {
+                let pair = (u8::try_from(major).ok(), u8::try_from(minor).ok());
+                if let ((Some(major), Some(minor)), None) = (pair, self.hello.record) {
+                    self.hello.record = Some((major, minor));
+                }
+            }
+        } else if let Some(rest) = text.strip_prefix("handshake message: msglen = ") {
+            let numbers: Vec<u16> = numbers(rest).collect();
+            if let [there, _, whole] = *numbers
+                && whole > there
+            {
+                self.fragmented = Some(Spot {
+                    value: (there.into(), whole.into()),
+                    line,
+                    quote: text.to_owned(),
+                });
+            }
+            if numbers.get(1) == Some(&2) {
+                self.chose = true;
+            }
+        } else if text.starts_with("in_left: ") {
+            self.have = numbers(text).next().unwrap_or(0).into();
+        } else if text.contains("unknown record type") {
+            self.refused = refused(Refused::Type);
+        } else if text.contains("major version mismatch") {
+            self.refused = refused(Refused::MajorVersion);
+        } else if text.contains("minor version mismatch") {
+            self.refused = refused(Refused::MinorVersion);
+        } else if text.contains("bad message length") {
+            self.refused = refused(Refused::Length);
+        } else if let Some(rest) = text.strip_prefix("server hello, chosen ciphersuite: ") {
+            self.chose = true;
+            if let Some(suite) = hex_word(rest) {
+                self.suite = Some(Spot { value: suite, line, quote: text.to_owned() });
+            }
+        } else if let Some(rest) = text.strip_prefix("Server used HashAlgorithm ") {
+            self.hash =
+                rest.trim().parse().ok().map(|value| Spot { value, line, quote: text.to_owned() });
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn alert_line(&mut self, line: usize, text: &str) -> bool {
+        let spot = |value| Some(Spot { value, line, quote: text.to_owned() });
+        if let Some(rest) = text.strip_prefix("got an alert message, type: ") {
+            if let Some((1, code)) = bracketed(rest) {
+                self.warning = spot(code);
+            }
+        } else if let Some(rest) = text.strip_prefix("is a fatal alert message (msg ") {
+            let code = numbers(rest).next().and_then(|code| u8::try_from(code).ok());
+            self.alert_in = code.and_then(spot);
+        } else if let Some(rest) = text.strip_prefix("send alert level=2 message=") {
+            let code = numbers(rest).next().and_then(|code| u8::try_from(code).ok());
+            self.alert_out = code.and_then(spot);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn other_line(&mut self, line: usize, text: &str) {
+        let spot = |value| Some(Spot { value, line, quote: text.to_owned() });
+        if let Some(flags) = text.strip_prefix("! Certificate verification flags ") {
+            self.flags =
+                u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok().and_then(spot);
+        } else if text.contains("got no certificate request") {
+            self.asked = Some(Spot { value: false, line, quote: text.to_owned() });
+        } else if text.contains("got a certificate request") {
+            self.asked = Some(Spot { value: true, line, quote: text.to_owned() });
+        } else if text.contains("no certificate to send") {
+            self.shown = Some(false);
+        } else if text.contains("own certificate #1") {
+            self.shown = Some(true);
+        } else if text.contains("TLS handshake fragmentation not supported")
+            && self.fragmented.is_none()
+        {
+            self.fragmented = Some(Spot { value: (0, 0), line, quote: text.to_owned() });
+        } else if !self.peer.take(line, text) {
+            self.take_told(line, text);
+        }
+    }
+}
+
+impl HelloLines {
+    /// Lines of lists within the hello that do not begin with its name.
+    fn listed_line(&mut self, text: &str) -> bool {
+        if text.starts_with("adding EMPTY_RENEGOTIATION_INFO_SCSV") {
+            self.marker = true;
+        } else if let Some(group) = text.strip_prefix("got supported group(") {
+            self.groups.extend(hex_word(group));
+        } else if let Some(scheme) = text.strip_prefix("sent signature scheme [") {
+            self.schemes.extend(hex_word(scheme.split(']').next().unwrap_or_default()));
+        } else if let Some(version) = text.strip_prefix("supported version: ") {
+            let code = bracketed(version).map(|(major, minor)| u16::from_be_bytes([major, minor]));
+            self.versions.extend(code);
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// The state that a line says to have been entered, by number in 2.x and by name in 3.x.
+pub(crate) fn state(text: &str) -> Option<Phase> {
+    let what = text.get(text.find("client state: ")? + "client state: ".len()..)?.trim();
+    let word = what.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next()?;
+    let name = word.strip_prefix("MBEDTLS_SSL_").unwrap_or(word);
+    Some(match name {
+        "0" | "HELLO_REQUEST" => Phase::HelloRequest,
+        "1" | "CLIENT_HELLO" => Phase::ClientHello,
+        "2" | "SERVER_HELLO" => Phase::ServerHello,
+        "3" | "SERVER_CERTIFICATE" => Phase::ServerCertificate,
+        "4" | "SERVER_KEY_EXCHANGE" => Phase::ServerKeyExchange,
+        "5" | "CERTIFICATE_REQUEST" => Phase::CertificateRequest,
+        "6" | "SERVER_HELLO_DONE" => Phase::ServerHelloDone,
+        "7" | "CLIENT_CERTIFICATE" => Phase::ClientCertificate,
+        "8" | "CLIENT_KEY_EXCHANGE" => Phase::ClientKeyExchange,
+        "9" | "CERTIFICATE_VERIFY" | "CLIENT_CERTIFICATE_VERIFY" => Phase::CertificateVerify,
+        "10" | "CLIENT_CHANGE_CIPHER_SPEC" => Phase::ClientChangeCipherSpec,
+        "11" | "CLIENT_FINISHED" => Phase::ClientFinished,
+        "12" | "SERVER_CHANGE_CIPHER_SPEC" => Phase::ServerChangeCipherSpec,
+        "13" | "SERVER_FINISHED" => Phase::ServerFinished,
+        "14" | "FLUSH_BUFFERS" => Phase::FlushBuffers,
+        "15" | "HANDSHAKE_WRAPUP" => Phase::HandshakeWrapup,
+        "NEW_SESSION_TICKET" => Phase::NewSessionTicket,
+        "ENCRYPTED_EXTENSIONS" => Phase::EncryptedExtensions,
+        _ => return None,
+    })
+}
+
+/// `name() returned -29312 (-0x7280)`.
+fn returned(text: &str) -> Option<(&str, i32)> {
+    let (function, rest) = text.split_once(" returned ")?;
+    let (code, _) = rest.trim_end().split_once(" (")?;
+    Some((function, code.trim().parse().ok()?))
+}
+
+/// `[3:3]`.
+fn bracketed(text: &str) -> Option<(u8, u8)> {
+    let (major, rest) = text.trim().strip_prefix('[')?.split_once(':')?;
+    Some((major.parse().ok()?, rest.split(']').next()?.parse().ok()?))
+}
+
+/// The hexadecimal number at the beginning, `c02b, TLS-...`.
+fn hex_word(text: &str) -> Option<u16> {
+    let text = text.trim_start();
+    let text = text.strip_prefix("0x").unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len());
+    if !(1..=4).contains(&end)
+        || text.get(end..)?.starts_with(|c: char| c.is_alphanumeric() || c == '-')
+    {
+        return None;
+    }
+    u16::from_str_radix(text.get(..end)?, 16).ok()
+}
+
+/// The decimal numbers in a line.
+fn numbers(text: &str) -> impl Iterator<Item = u16> + '_ {
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok())
+}
+
+/// MQTT 3.1.1 3.1: a CONNECT with the protocol's name.
+fn is_connect(payload: &[u8]) -> bool {
+    payload.first() == Some(&0x10) && payload.windows(4).take(8).any(|four| four == b"MQTT")
+}
+
+/// The extension's type, from what the library calls it.
+fn extension(name: &str) -> Option<u16> {
+    let name = name.split([' ', ',']).next()?;
+    Some(match name {
+        "signature_algorithms" => 13,
+        "encrypt_then_mac" => 22,
+        "extended_master_secret" => 23,
+        "session" => 35,
+        "supported_elliptic_curves" | "supported_groups" => 10,
+        "supported_point_formats" => 11,
+        "max_fragment_length" => 1,
+        "supported" => 43,
+        "key" => 51,
+        "psk_key_exchange_modes" => 45,
+        _ => return None,
+    })
+}
+
+/// Verify flags as an application prints them: `flags 0x8`, `verify result: 0x00000008`.
+fn flags_in(text: &str) -> Option<u32> {
+    let lower = text.to_ascii_lowercase();
+    let at = [
+        "verify flags",
+        "verification flags",
+        "flags:",
+        "flags =",
+        "flags=",
+        "flags 0x",
+        "verify result",
+        "verify_result",
+    ]
+    .into_iter()
+    .find_map(|word| lower.find(word))?;
+    let spoken_of =
+        ["cert", "verif", "x509", "tls", "ssl"].into_iter().any(|word| lower.contains(word));
+    let rest = lower.get(at..)?;
+    let hex = rest.get(rest.find("0x")? + 2..)?;
+    let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
+    let flags = u32::from_str_radix(hex.get(..end)?, 16).ok()?;
+    // The library has bits up to 0x40000; -1 is its word for "nothing was checked".
+    (spoken_of && flags != 0 && flags < 0x8_0000).then_some(flags)
+}
+
+/// A CONNACK's return code as clients print it.
+fn connack_in(text: &str) -> Option<u8> {
+    let lower = text.to_ascii_lowercase();
+    let at = lower.find("connack")?;
+    let rest = lower.get(at..)?;
+    let at = ["return code", "rc", "code"]
+        .into_iter()
+        .find_map(|word| Some(rest.find(word)? + word.len()))?;
+    let code = numbers(rest.get(at..)?).next()?;
+    u8::try_from(code).ok().filter(|code| *code <= 5)
+}

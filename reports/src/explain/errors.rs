@@ -1,0 +1,155 @@
+//! Errors of mbedTLS, decoded: a number into the names that 2.x and 3.x have for it.
+//!
+//! An error is a negative number below 0x8000. Bits 7 to 14 are the error of an upper module (X509,
+//! SSL, PK ...), bits 0 to 6 that of a module below it (ASN1, OID, MPI ...), and a number may join
+//! both: -0x262E is -0x2600 (X509) with -0x002E (OID).
+
+mod table;
+
+use table::{Entry, TABLE};
+use wire::tls::AlertDescription;
+
+/// In which of the versions that the rig knows a number has a name: 2.4, 2.16, 2.28, 3.6 from bit 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions(u8);
+
+impl Versions {
+    /// mbedTLS 2.4, 2.16 and 2.28.
+    pub const TWO: Self = Self(0b0111);
+    /// mbedTLS 3.6.
+    pub const THREE: Self = Self(0b1000);
+    /// All of them.
+    pub const ALL: Self = Self(0b1111);
+
+    /// Whether both have a version in common.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// The bits of an upper module's error.
+const HIGH: i32 = 0x7f80;
+/// The bits of a lower module's error.
+const LOW: i32 = 0x007f;
+
+/// Names of one part of an error, and what it means.
+fn part(number: i32, versions: Versions) -> Option<(String, &'static str)> {
+    let from = TABLE.partition_point(|Entry(known, ..)| *known < number);
+    let same = TABLE.iter().skip(from).take_while(|Entry(known, ..)| *known == number);
+    let entries: Vec<_> = same.filter(|Entry(_, _, of, _)| of.meets(versions)).collect();
+    let Entry(_, first, _, meaning) = entries.first()?;
+    let mut names = format!("MBEDTLS_ERR_{first}");
+    for Entry(_, name, of, _) in entries.iter().skip(1) {
+        let whose = if of.meets(Versions::THREE) { "3.x" } else { "2.x" };
+        names.push_str(&format!(", in {whose} MBEDTLS_ERR_{name}"));
+    }
+    Some((names, meaning))
+}
+
+/// Whether mbedTLS has an error of this number (positive, as after the minus sign).
+#[must_use]
+pub fn is_known(number: i32) -> bool {
+    let has = |number| part(number, Versions::ALL).is_some();
+    has(number)
+        || (number & HIGH != 0 && number & LOW != 0 && has(number & HIGH) && has(number & LOW))
+}
+
+/// The error by number and names, with what it means where the name does not say it: for example
+/// `-0x7280 MBEDTLS_ERR_SSL_CONN_EOF (the other end closed the TCP connection)`.
+#[must_use]
+pub fn describe(error: i32, versions: Versions) -> String {
+    let number = error.unsigned_abs().cast_signed();
+    let with_meaning = |(names, meaning): (String, &str)| match meaning {
+        "" => names,
+        meaning => format!("{names} ({meaning})"),
+    };
+    let named = part(number, versions).or_else(|| part(number, Versions::ALL));
+    let text = named.map(with_meaning).unwrap_or_else(|| {
+        let parts = [number & HIGH, number & LOW].into_iter().filter(|number| *number != 0);
+        let parts: Vec<_> = parts
+            .map(|number| {
+                let named = part(number, versions).or_else(|| part(number, Versions::ALL));
+                named.map_or_else(|| format!("unknown -0x{number:04X}"), with_meaning)
+            })
+            .collect();
+        parts.join(" with ")
+    });
+    format!("-0x{number:04X} {text}")
+}
+
+/// Whether the error, or either of its parts, bears a name that ends in `ending`.
+#[must_use]
+pub fn is_called(error: i32, ending: &str) -> bool {
+    let number = error.unsigned_abs().cast_signed();
+    let called = |number: i32| {
+        TABLE.iter().any(|Entry(known, name, ..)| *known == number && name.ends_with(ending))
+    };
+    called(number) || (!is_known_whole(number) && (called(number & HIGH) || called(number & LOW)))
+}
+
+fn is_known_whole(number: i32) -> bool {
+    part(number, Versions::ALL).is_some()
+}
+
+/// Every name of the table with its number and versions, for the test that reads the headers.
+pub fn all() -> impl Iterator<Item = (i32, &'static str, [bool; 4])> {
+    TABLE.iter().map(|Entry(number, name, of, _)| {
+        (*number, *name, [0, 1, 2, 3].map(|bit| of.0 & (1 << bit) != 0))
+    })
+}
+
+/// What an alert means to a client that gets it, where its name alone does not say what to do.
+#[must_use]
+pub fn alert_meaning(alert: AlertDescription) -> Option<&'static str> {
+    Some(match alert.0 {
+        20 => "a record's checksum does not fit",
+        40 => "no cipher suite, curve, signature or client certificate that suits the broker",
+        42..=46 => "the broker does not accept the client's certificate",
+        48 => "the broker does not know who signed the client's certificate",
+        49 => "the certificate is good, and access is refused all the same",
+        70 => "the broker serves none of the versions offered",
+        71 => "the broker wants stronger cipher suites",
+        80 => "something broke within the broker",
+        112 => "the broker does not know the server name, or wants to be given one",
+        115 => "the broker does not know the pre-shared key's identity",
+        116 => "the broker wants a client certificate",
+        120 => "the broker wants another application protocol (ALPN)",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_may_have_two_names() {
+        let text = [0x7280, 0x7a00, 0x6600, 0x262e, 0x002e, 0x5001, 0x0016]
+            .map(|number| {
+                format!(
+                    "{}\n    in 2.x {}\n    in 3.x {}\n",
+                    describe(-number, Versions::ALL),
+                    describe(-number, Versions::TWO),
+                    describe(-number, Versions::THREE)
+                )
+            })
+            .concat();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_all_of_it_is_found() {
+        assert!(TABLE.is_sorted_by_key(|Entry(number, ..)| *number));
+        for Entry(number, name, ..) in TABLE {
+            assert!(describe(-number, Versions::ALL).contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn both_parts_are_looked_at() {
+        assert!(is_called(-0x2880, "ALLOC_FAILED") && is_called(-0x4d90, "ALLOC_FAILED"));
+        assert!(is_called(-0x2890, "X509_ALLOC_FAILED"));
+        assert!(!is_called(-0x7280, "ALLOC_FAILED"));
+    }
+}

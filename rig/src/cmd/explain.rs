@@ -1,0 +1,140 @@
+//! `rig explain`: somebody's log into one sentence, evidence and a fix.
+
+use crate::cli::{ExplainArgs, Format};
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::summary::Paint;
+use crate::terminal::Terminal;
+use anyhow::{Context, Result, bail};
+use reports::Cause;
+use reports::explain::{Beside, Explanation, Offer, explain};
+use reports::transcript::printable;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::Path;
+use suites::Library;
+
+/// Longest log that is read, in bytes. A handshake at debug level 4 has about 60 KB.
+const LONGEST: u64 = 64 << 20;
+
+pub(super) fn run(args: &ExplainArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
+    let log = read(&args.file)?;
+    let config = args.config.as_deref().map(header).transpose()?;
+    let library = match &args.broker {
+        Some(_) => Some(Library::load(&Project::find()?.suites())?),
+        None => None,
+    };
+    let broker = match (&library, &args.broker) {
+        (Some(library), Some(name)) => Some(library.broker(name)?),
+        _ => None,
+    };
+    let config = config.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let explanation = explain(&log, &Beside { config, broker });
+    super::write(terminal, format, &explanation, || describe(&explanation, terminal.paint()))?;
+    Ok(Exit::AsExpected)
+}
+
+/// The log: a file, or standard input for `-`.
+fn read(file: &Path) -> Result<Vec<u8>> {
+    let mut log = Vec::new();
+    let (name, mut source): (String, Box<dyn Read>) = if file == Path::new("-") {
+        ("standard input".to_owned(), Box::new(std::io::stdin()))
+    } else {
+        let opened = std::fs::File::open(file)
+            .with_context(|| format!("cannot open the log {}", file.display()))?;
+        (file.display().to_string(), Box::new(opened))
+    };
+    (&mut source)
+        .take(LONGEST + 1)
+        .read_to_end(&mut log)
+        .with_context(|| format!("cannot read the log from {name}"))?;
+    if log.len() as u64 > LONGEST {
+        bail!(
+            "the log from {name} has more than {} MB: cut out the connection that failed",
+            LONGEST >> 20
+        );
+    }
+    if log.is_empty() {
+        bail!("the log from {name} is empty");
+    }
+    Ok(log)
+}
+
+/// A configuration header with what it includes from its own folder, and its file name.
+fn header(file: &Path) -> Result<(String, String)> {
+    let text = std::fs::read(file)
+        .with_context(|| format!("cannot read the configuration header {}", file.display()))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if !text.contains("MBEDTLS_") {
+        bail!(
+            "{} defines nothing that begins with MBEDTLS_: is it mbedTLS's configuration header?",
+            file.display()
+        );
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    Ok((printable(name.as_bytes()), text))
+}
+
+/// The sentence first, then what it rests on, then what to do.
+fn describe(explanation: &Explanation, paint: Paint) -> String {
+    let Explanation { library, debug_level, connections, state, errors, offer, diagnosis, next } =
+        explanation;
+    let mut out = String::new();
+    let sentence = format!("{}: {}", paint.bold(diagnosis.cause.key()), diagnosis.summary);
+    paint.sentence(&mut out, 0, &sentence);
+    let mut list = |title: &str, lines: &[String]| {
+        if !lines.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "\n{}", paint.bold(title));
+            for line in lines {
+                paint.sentence(&mut out, 2, line);
+            }
+        }
+    };
+    list("evidence", &diagnosis.evidence);
+    list("fix", &diagnosis.fix);
+    let candidates: Vec<_> = diagnosis.candidates.iter().map(ToString::to_string).collect();
+    let title = match diagnosis.cause {
+        Cause::InsufficientEvidence => "may be, the likeliest first",
+        _ => "also possible",
+    };
+    list(title, &candidates);
+    list("add to the next log", next);
+    list("errors in the log", errors);
+    let mut read = Vec::new();
+    read.extend(library.clone());
+    read.extend(debug_level.map(|level| format!("debug level {level}")));
+    if *connections > 1 {
+        read.push(format!(
+            "{connections} connections, of which the last one that ended is explained"
+        ));
+    }
+    read.extend(state.as_ref().map(|state| format!("last state: {state}")));
+    read.extend(offer.as_ref().map(offered));
+    list("read from the log", &read);
+    out
+}
+
+fn offered(offer: &Offer) -> String {
+    /// Longer lists are for JSON.
+    const SHOWN: usize = 6;
+    let Offer { version, suites, server_name } = offer;
+    let mut text = format!("ClientHello: at most {version}, ");
+    match suites.len() {
+        0 => text.push_str("no cipher suite"),
+        count => {
+            let shown: Vec<_> = suites.iter().take(SHOWN).map(String::as_str).collect();
+            let _ = write!(text, "{count} cipher suites: {}", shown.join(", "));
+            if count > SHOWN {
+                text.push_str(", ...");
+            }
+        }
+    }
+    match server_name {
+        Some(name) => {
+            let _ = write!(text, "; server name {name}");
+        }
+        None => text.push_str("; no server name"),
+    }
+    text
+}
