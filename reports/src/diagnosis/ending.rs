@@ -154,7 +154,7 @@ impl Facts<'_> {
             "in the middle of a message of its own"
         } else if own_flight {
             "before it had said all that it has to say first"
-        } else if self.broker.is_some() {
+        } else if self.broker.is_some() && self.hello.is_some() {
             "although version, suites and keys of both ends fit"
         } else if self.answer.chose && self.answer.asked == Some(false) && !self.suite_is_psk() {
             "after the two ends had agreed, and without having asked for a certificate"

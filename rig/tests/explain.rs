@@ -1,0 +1,284 @@
+//! Pasted logs against real cells: a device's log alone must lead to the cell's own diagnosis, or to
+//! none; and what hides behind -0x7280.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are test code"
+)]
+
+mod common;
+
+use common::{Checkout, brokers, image, images, job, run};
+use reports::Cause;
+use reports::explain::{Beside, explain};
+use rig::board::Kind;
+use rig::command::LogLines;
+use rig::deadline::Interrupt;
+use rig::firmware::Builder;
+use rig::plan::{self, Job};
+use rig::project::Project;
+use rig::run::{SEED, Workshop};
+use rig::verdict::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use suites::Library;
+use suites::broker::OnReject;
+
+/// Runs jobs on the native board, as many at a time as there are slots.
+fn cells(jobs: Vec<Job>) -> Vec<Cell> {
+    let builds: BTreeSet<_> = jobs.iter().map(|job| job.cell.client.build.clone()).collect();
+    let images = images(builds.iter().map(|build| image(Kind::Native, build.as_str())));
+    let (brokers, interrupt) = (brokers(), Interrupt::default());
+    let workshop = Workshop {
+        limits: Kind::Native.limits(),
+        log_lines: LogLines::All,
+        images: &images,
+        brokers: &brokers,
+        seed: SEED,
+        interrupt: &interrupt,
+    };
+    run(&workshop, jobs, vec![Kind::Native.into(), Kind::Native.into()], |_| {})
+}
+
+/// How the logs of some cells compare with the cells' own diagnoses.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Agreement {
+    cells: usize,
+    equal: usize,
+    unproven: usize,
+    /// Of the unproven ones those whose cause is among the candidates.
+    named: usize,
+    /// Cells whose log is that of a cell with another cause, so that no reader can tell them apart.
+    alike: usize,
+    /// Cells whose log explains something else than what happened.
+    wrong: Vec<String>,
+}
+
+/// A log without what differs from run to run: two cells with the same one cannot be told apart.
+fn normal(log: &str) -> String {
+    let random =
+        |line: &&str| !line.contains("0000:") && !line.contains("0010:") && !line.contains("0020:");
+    log.lines().filter(random).collect::<Vec<_>>().join("\n")
+}
+
+fn agreement(cells: &[Cell], with_broker: bool) -> Agreement {
+    let library = Library::load(&Project::find().unwrap().suites()).unwrap();
+    let mut agreement = Agreement::default();
+    let mut causes: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let judged: Vec<_> =
+        cells.iter().filter_map(|cell| Some((cell, cell.record.diagnosis.as_ref()?))).collect();
+    for (cell, diagnosis) in &judged {
+        let log = normal(&cell.transcript.device_log());
+        causes.entry(log).or_default().insert(diagnosis.cause.key());
+    }
+    for (cell, diagnosis) in judged {
+        let log = cell.transcript.device_log();
+        let broker = with_broker.then(|| library.broker(&cell.record.broker).unwrap());
+        let seen = explain(log.as_bytes(), &Beside { config: None, broker }).diagnosis;
+        agreement.cells += 1;
+        agreement.alike += usize::from(causes[&normal(&log)].len() > 1);
+        if seen.cause == diagnosis.cause {
+            agreement.equal += 1;
+        } else if seen.cause == Cause::InsufficientEvidence {
+            agreement.unproven += 1;
+            agreement.named += usize::from(seen.candidates.contains(&diagnosis.cause));
+        } else {
+            let cell = &cell.record.cell;
+            agreement.wrong.push(format!("{cell}: {} for {}", seen.cause, diagnosis.cause));
+        }
+    }
+    agreement
+}
+
+/// All jobs of these suites whose cell's name contains `filter`, at each debug level.
+fn jobs(suites: &[&str], filter: &str, level: u8) -> Vec<Job> {
+    let project = Project::find().unwrap();
+    let library = Library::load(&project.suites()).unwrap();
+    let builds = Builder::new(project.root(), &project.cache()).builds().unwrap();
+    let suites: Vec<_> = suites.iter().map(ToString::to_string).collect();
+    let mut jobs = plan::expand(&library, &builds, &suites, &[filter.to_owned()], None).unwrap();
+    for job in &mut jobs {
+        job.log_level = level;
+    }
+    jobs
+}
+
+/// Nothing is explained wrongly at any level, and a log of everything, beside the broker's profile,
+/// is explained as the cell is. `share` is the least that a log alone must prove, in percent, of what
+/// any reader of it could.
+fn check(suites: &[&str], filter: &str, share: usize) {
+    for level in 1..=4 {
+        let cells = cells(jobs(suites, filter, level));
+        let alone = agreement(&cells, false);
+        eprintln!("level {level}, the log alone: {alone:?}");
+        assert_eq!(alone.wrong, Vec::<String>::new(), "level {level}");
+        let beside = agreement(&cells, true);
+        eprintln!("level {level}, with --broker: {beside:?}");
+        assert_eq!(beside.wrong, Vec::<String>::new(), "level {level}, with the broker's profile");
+        if level == 4 {
+            assert!(beside.equal * 100 >= beside.cells * 98, "{beside:?}");
+            assert!(alone.equal * 100 >= (alone.cells - alone.alike) * share, "{alone:?}");
+        }
+    }
+}
+
+#[test]
+fn a_log_alone_leads_to_the_cells_diagnosis_or_to_none() {
+    check(&["forum", "misbehaviour", "certificates"], "mbedtls-2.4.0/rsa-16384+", 98);
+}
+
+/// Every suite that runs without products: some minutes with all images built.
+///
+/// ```sh
+/// cargo test -p rig --test explain -- --ignored --nocapture
+/// ```
+#[test]
+#[ignore = "takes minutes: all suites at four debug levels"]
+fn every_log_of_every_suite_leads_to_its_cells_diagnosis_or_to_none() {
+    let suites =
+        ["forum", "smoke", "versions", "clients", "ciphers", "certificates", "misbehaviour"];
+    check(&suites, "mbedtls-", 98);
+}
+
+/// The suite that holds every client and every broker, at the level that shows most.
+///
+/// ```sh
+/// cargo test -p rig --test explain -- --ignored --nocapture full
+/// ```
+#[test]
+#[ignore = "takes minutes: the suite `full`"]
+fn full() {
+    let products = ["mosquitto-", "rabbitmq-", "aedes-"];
+    let mut jobs = jobs(&["full"], "mbedtls-", 4);
+    jobs.retain(|job| !products.iter().any(|product| job.cell.broker.starts_with(product)));
+    let mut sum = [Agreement::default(), Agreement::default()];
+    // In parts, so that their logs need not be in memory all at once.
+    while !jobs.is_empty() {
+        let rest = jobs.split_off(jobs.len().min(2000));
+        let cells = cells(std::mem::replace(&mut jobs, rest));
+        for (sum, with_broker) in sum.iter_mut().zip([false, true]) {
+            let part = agreement(&cells, with_broker);
+            sum.cells += part.cells;
+            sum.equal += part.equal;
+            sum.unproven += part.unproven;
+            sum.named += part.named;
+            sum.wrong.extend(part.wrong);
+        }
+    }
+    let [alone, beside] = sum;
+    eprintln!("the log alone: {alone:?}\nwith --broker: {beside:?}");
+    assert_eq!((alone.wrong, beside.wrong), (Vec::new(), Vec::new()));
+    assert!(beside.equal * 100 >= beside.cells * 98, "{} of {}", beside.equal, beside.cells);
+}
+
+/// Cell, and the cause behind the one error that says nothing. Each broker closes without a word.
+const BEHIND_CONN_EOF: [(&str, Cause); 14] = [
+    ("mbedtls-2.4.0/rsa-16384+suiteb/hivemq-cloud-2021", Cause::NoCiphersuiteOffered),
+    ("mbedtls-2.4.0/rsa-16384+default/tls12-only-ecdhe", Cause::NoSharedCiphersuite),
+    ("mbedtls-2.4.0/rsa-16384+default/ec-certificate", Cause::CertificateKeyTypeMismatch),
+    ("mbedtls-2.4.0/rsa-16384+default/only-tls1.3", Cause::ServerRequiresNewerVersion),
+    ("mbedtls-3.6/all-16384+tls13-only/tls12-rsa-plain", Cause::ClientRequiresNewerVersion),
+    ("mbedtls-2.4.0/all-16384+default/group-x25519", Cause::NoSharedGroup),
+    ("mbedtls-2.4.0/all-16384+default/signatures-pss-only", Cause::NoSharedSignatureAlgorithm),
+    ("mbedtls-2.4.0/rsa-16384+default/sni-required", Cause::SniRequired),
+    ("mbedtls-2.4.0/rsa-16384+default/mtls-required", Cause::ClientCertRequired),
+    ("mbedtls-2.4.0/rsa-16384+client-unknown/mtls-required", Cause::ClientCertRejected),
+    ("mbedtls-2.4.0/all-16384+psk/suite-psk-aes128-sha256", Cause::PskUnknown),
+    ("mbedtls-2.4.0/rsa-16384+default/plain-mqtt-answer", Cause::NotTls),
+    ("mbedtls-2.4.0/rsa-16384+default/close-certificate", Cause::PeerClosed),
+    ("mbedtls-2.4.0/rsa-16384+default/truncate-client-hello", Cause::PeerClosed),
+];
+
+#[test]
+fn thirteen_causes_hide_behind_one_error() {
+    let mut wanted = BTreeMap::new();
+    let jobs = BEHIND_CONN_EOF.iter().map(|(cell, cause)| {
+        let mut job = job(cell);
+        job.broker.on_reject = OnReject::Close;
+        if let Some(psk) = &mut job.broker.psk {
+            // Another key than the client's under the same identity.
+            psk.key = "ff".repeat(16);
+        }
+        wanted.insert(job.cell.clone(), *cause);
+        job
+    });
+    let mut cells = cells(jobs.collect());
+    cells.sort_by(|a, b| a.record.cell.cmp(&b.record.cell));
+    let mut text = String::new();
+    for cell in &cells {
+        let (record, wanted) = (&cell.record, wanted[&cell.record.cell]);
+        assert_eq!(
+            record.outcome.error.as_deref(),
+            Some("-0x7280"),
+            "{}: {:?}",
+            record.cell,
+            record.outcome
+        );
+        let diagnosis = record.diagnosis.as_ref().unwrap();
+        assert_eq!(diagnosis.cause, wanted, "{}: {diagnosis:#?}", record.cell);
+        let _ = writeln!(text, "{}\n  {}: {}", record.cell, diagnosis.cause, diagnosis.summary);
+        for line in &diagnosis.evidence {
+            let _ = writeln!(text, "    {line}");
+        }
+        for line in &diagnosis.fix {
+            let _ = writeln!(text, "    fix: {line}");
+        }
+        // From the log alone the same, or nothing with the cause among the candidates.
+        let log = cell.transcript.device_log();
+        let alone = explain(log.as_bytes(), &Beside::default()).diagnosis;
+        let named = alone.cause == Cause::InsufficientEvidence;
+        assert!(alone.cause == wanted || named, "{}: {alone:#?}", record.cell);
+        let _ = writeln!(text, "  the log alone: {}", alone.cause);
+    }
+    let causes: BTreeSet<_> = BEHIND_CONN_EOF.iter().map(|(_, cause)| cause.key()).collect();
+    assert!(causes.len() >= 12, "{causes:?}");
+    common::compare("behind_conn_eof", text, &[]);
+}
+
+/// The command as a person types it.
+#[test]
+fn the_command() {
+    let checkout = Checkout::new();
+    let log = Project::find().unwrap().root().join("reports/tests/logs/the_thread.log");
+    std::fs::copy(log, checkout.path("device.log")).unwrap();
+    let header = Project::find().unwrap().root().join("firmware/mbedtls/sets/sdk_rsa.h");
+    std::fs::copy(header, checkout.path("config_rsa.h")).unwrap();
+    std::fs::write(checkout.path("one.log"), "mbedtls_ssl_handshake returned -0x7280\n").unwrap();
+    std::fs::write(checkout.path("empty.log"), "").unwrap();
+    std::fs::write(checkout.path("other.h"), "#define OTHER 1\n").unwrap();
+    let mut text = String::new();
+    for line in [
+        "explain device.log",
+        "explain device.log --config config_rsa.h --broker tls12-rsa-plain",
+        "explain one.log",
+        "explain one.log --format json",
+        "explain empty.log",
+        "explain missing.log",
+        "explain one.log --config other.h",
+        "explain one.log --broker tls12-rsa-plane",
+    ] {
+        let seen = checkout.rig(line);
+        let _ = writeln!(text, "$ rig {line}\n{seen}");
+    }
+    checkout.compare("explain", text);
+}
+
+/// A log comes from a pipe as well as from a file, with the same words.
+#[test]
+fn a_log_comes_through_a_pipe() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let checkout = Checkout::new();
+    let log =
+        std::fs::read(Project::find().unwrap().root().join("reports/tests/logs/http.log")).unwrap();
+    std::fs::write(checkout.path("http.log"), &log).unwrap();
+    let file = checkout.rig("explain http.log");
+    let mut child = checkout.command("explain -").stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&log).unwrap();
+    let piped: common::Seen = child.wait_with_output().unwrap().into();
+    assert_eq!((piped.code, &piped.stdout), (Some(0), &file.stdout), "{piped}");
+    assert!(piped.stdout.starts_with("not_tls: "), "{piped}");
+}
