@@ -255,6 +255,7 @@ fn unproven(diagnosis: &mut Diagnosis, attempt: &Attempt) {
             "the TLS handshake went through (log line {}), and the log does not show what came of the connection after it",
             over.line
         );
+        diagnosis.candidates = vec![Cause::NoFailure, Cause::MqttRefused];
     } else if !attempt.has_end() {
         diagnosis.summary = match &attempt.state {
             Some(state) => format!(

@@ -51,35 +51,19 @@ struct Agreement {
     unproven: usize,
     /// Of the unproven ones those whose cause is among the candidates.
     named: usize,
-    /// Cells whose log is that of a cell with another cause, so that no reader can tell them apart.
-    alike: usize,
     /// Cells whose log explains something else than what happened.
     wrong: Vec<String>,
-}
-
-/// A log without what differs from run to run: two cells with the same one cannot be told apart.
-fn normal(log: &str) -> String {
-    let random =
-        |line: &&str| !line.contains("0000:") && !line.contains("0010:") && !line.contains("0020:");
-    log.lines().filter(random).collect::<Vec<_>>().join("\n")
 }
 
 fn agreement(cells: &[Cell], with_broker: bool) -> Agreement {
     let library = Library::load(&Project::find().unwrap().suites()).unwrap();
     let mut agreement = Agreement::default();
-    let mut causes: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    let judged: Vec<_> =
-        cells.iter().filter_map(|cell| Some((cell, cell.record.diagnosis.as_ref()?))).collect();
-    for (cell, diagnosis) in &judged {
-        let log = normal(&cell.transcript.device_log());
-        causes.entry(log).or_default().insert(diagnosis.cause.key());
-    }
-    for (cell, diagnosis) in judged {
+    for cell in cells {
+        let Some(diagnosis) = &cell.record.diagnosis else { continue };
         let log = cell.transcript.device_log();
         let broker = with_broker.then(|| library.broker(&cell.record.broker).unwrap());
         let seen = explain(log.as_bytes(), &Beside { config: None, broker }).diagnosis;
         agreement.cells += 1;
-        agreement.alike += usize::from(causes[&normal(&log)].len() > 1);
         if seen.cause == diagnosis.cause {
             agreement.equal += 1;
         } else if seen.cause == Cause::InsufficientEvidence {
@@ -106,10 +90,11 @@ fn jobs(suites: &[&str], filter: &str, level: u8) -> Vec<Job> {
     jobs
 }
 
-/// Nothing is explained wrongly at any level, and a log of everything, beside the broker's profile,
-/// is explained as the cell is. `share` is the least that a log alone must prove, in percent, of what
-/// any reader of it could.
-fn check(suites: &[&str], filter: &str, share: usize) {
+/// Nothing is explained wrongly at any level. A log that holds every byte of the handshake is, beside
+/// the broker's profile, explained as the cell is in 98 of 100 cells. Without the profile it cannot be:
+/// a broker that shares no suite says the same as one whose key, curve or signature does not fit. Then
+/// the cell's cause is one of the candidates.
+fn check(suites: &[&str], filter: &str) {
     for level in 1..=4 {
         let cells = cells(jobs(suites, filter, level));
         let alone = agreement(&cells, false);
@@ -120,14 +105,15 @@ fn check(suites: &[&str], filter: &str, share: usize) {
         assert_eq!(beside.wrong, Vec::<String>::new(), "level {level}, with the broker's profile");
         if level == 4 {
             assert!(beside.equal * 100 >= beside.cells * 98, "{beside:?}");
-            assert!(alone.equal * 100 >= (alone.cells - alone.alike) * share, "{alone:?}");
+            assert!(alone.equal * 100 >= alone.cells * 80, "{alone:?}");
+            assert!(alone.named * 100 >= alone.unproven * 95, "{alone:?}");
         }
     }
 }
 
 #[test]
 fn a_log_alone_leads_to_the_cells_diagnosis_or_to_none() {
-    check(&["forum", "misbehaviour", "certificates"], "mbedtls-2.4.0/rsa-16384+", 98);
+    check(&["forum", "misbehaviour", "certificates"], "mbedtls-2.4.0/rsa-16384+");
 }
 
 /// Every suite that runs without products: some minutes with all images built.
@@ -140,7 +126,7 @@ fn a_log_alone_leads_to_the_cells_diagnosis_or_to_none() {
 fn every_log_of_every_suite_leads_to_its_cells_diagnosis_or_to_none() {
     let suites =
         ["forum", "smoke", "versions", "clients", "ciphers", "certificates", "misbehaviour"];
-    check(&suites, "mbedtls-", 98);
+    check(&suites, "mbedtls-");
 }
 
 /// The suite that holds every client and every broker, at the level that shows most.

@@ -232,7 +232,7 @@ impl Facts<'_> {
     }
 
     fn clock(&self, mut evidence: Vec<String>) -> Diagnosis {
-        let wrong = self.chain.clock.filter(|clock| *clock < LONG_AGO);
+        let wrong = self.chain.clock.filter(|clock| never_set(*clock));
         if let Some(clock) = wrong {
             evidence.insert(
                 0,
@@ -284,6 +284,12 @@ impl Facts<'_> {
             candidates: Vec::new(),
         })
     }
+}
+
+/// Whether a clock, in seconds since 1970, was never set; all ones is what a time function says that
+/// has none.
+pub(super) fn never_set(clock: u64) -> bool {
+    clock < LONG_AGO || clock == u64::from(u32::MAX)
 }
 
 fn parse_flags(text: &str) -> Option<u32> {

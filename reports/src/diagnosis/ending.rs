@@ -276,14 +276,29 @@ impl Facts<'_> {
                 Cause::SniRequired,
                 Cause::ClientCertRequired,
             ]),
-            (Some(0x2700), None) => list.extend([
-                Cause::UnknownCa,
-                Cause::HostnameMismatch,
-                Cause::ClockNotSet,
-                Cause::CertificateExpired,
-                Cause::WeakSignatureHash,
-                Cause::WeakKey,
-            ]),
+            (Some(0x2700), None) => {
+                let offered = self.hello.as_ref().map(|hello| hello.usable_suites());
+                let two =
+                    offered.is_some_and(|mut suites| suites.all(super::suite_b::is_of_suite_b));
+                if two && self.client.is_two_four() {
+                    list.push(Cause::SuitebProfileRejectsAll);
+                }
+                if self.chain.clock.is_some_and(certificate::never_set) {
+                    list.push(Cause::ClockNotSet);
+                }
+                let rest = [
+                    Cause::UnknownCa,
+                    Cause::HostnameMismatch,
+                    Cause::ClockNotSet,
+                    Cause::CertificateExpired,
+                    Cause::WeakSignatureHash,
+                    Cause::WeakKey,
+                ];
+                list.extend(rest.into_iter().filter(|cause| {
+                    *cause != Cause::ClockNotSet
+                        || !self.chain.clock.is_some_and(certificate::never_set)
+                }));
+            }
             (Some(0x7200), None) => {
                 list.extend([
                     Cause::NotTls,

@@ -7,7 +7,7 @@ use suites::names;
 use suites::outcome::End;
 use suites::predict::stack::Build;
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
-use wire::tls::{AlertDescription, CipherSuite, ProtocolVersion};
+use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// What authenticates the broker in a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -416,7 +416,13 @@ impl Facts<'_> {
             summary: "client and broker share suites, but no group (curve) to use them with"
                 .to_owned(),
             evidence: evidence.to_vec(),
-            fix: vec!["enable a curve on one side that the other has".to_owned()],
+            fix: vec![
+                format!("let the broker serve one of the client's groups: {}", names_of(groups)),
+                format!(
+                    "or let the client offer one of the broker's, if its mbedTLS has it: {}",
+                    names_of(&broker.groups)
+                ),
+            ],
             candidates: Vec::new(),
         })
     }
@@ -508,6 +514,13 @@ fn signs(key: KeyKind, scheme: u16) -> bool {
             _ => false,
         },
     }
+}
+
+fn names_of(groups: &[NamedGroup]) -> String {
+    let name = |group: &NamedGroup| {
+        names::group_name(*group).map_or_else(|| group.to_string(), str::to_owned)
+    };
+    groups.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn known(suite: CipherSuite) -> Option<&'static TlsCipherSuite> {

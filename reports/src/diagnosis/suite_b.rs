@@ -28,6 +28,11 @@ const MACROS: [&str; 11] = [
 /// Hashes of the preset, RFC 5246 7.4.1.4.1: SHA-256 and SHA-384.
 const HASHES: [u16; 2] = [4, 5];
 
+/// Whether it is one of the two suites.
+pub(super) fn is_of_suite_b(suite: CipherSuite) -> bool {
+    SUITES.contains(&suite)
+}
+
 impl Facts<'_> {
     /// Whether the client is configured with Suite B. Without its profile the ClientHello tells: in
     /// mbedTLS 2.x nothing but this preset names SHA-256 and SHA-384 alone and sends its first
@@ -37,10 +42,9 @@ impl Facts<'_> {
             return Some(preset == Preset::SuiteB);
         }
         let hello = self.hello.as_ref()?;
-        let offered: Vec<_> = hello.usable_suites().collect();
-        if !offered.is_empty() {
-            let only = offered.iter().all(|suite| SUITES.contains(suite));
-            return Some(only && hello.highest_version() == ProtocolVersion::TLS1_2);
+        // A client may be built for these two suites alone and yet be configured otherwise.
+        if hello.usable_suites().any(|suite| !SUITES.contains(&suite)) {
+            return Some(false);
         }
         let schemes = hello.signature_algorithms.as_ref()?;
         let hashes = schemes.iter().all(|scheme| HASHES.contains(&(scheme >> 8)));

@@ -340,6 +340,12 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
     let mut common: Vec<(usize, &str)> = lines.into_iter().flatten().collect();
     common.sort_by_key(|(line, _)| *line);
     common.dedup();
+    let end = attempt.end.as_ref().map(|spot| spot.line);
+    let common = common.into_iter().map(|(line, quote)| match end == Some(line) {
+        true => format!("{}: the broker closed the connection", quoted(line, quote)),
+        false => quoted(line, quote),
+    });
+    let common = common.collect();
     Places {
         hello: at(hello),
         answer: at(answer.into_iter().flatten().next()),
@@ -348,7 +354,7 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
             .error
             .as_ref()
             .and_then(|_| attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| spot.line))),
-        common: common.into_iter().map(|(line, quote)| quoted(line, quote)).collect(),
+        common,
         one_suite: attempt
             .hello
             .count

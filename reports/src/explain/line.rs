@@ -53,7 +53,7 @@ impl<'a> Line<'a> {
     pub fn of(plain: &'a str) -> Self {
         let (source, text) = match tag(plain) {
             Some((source, rest)) => (Some(source), rest),
-            None => (None, plain),
+            None => (None, untagged(plain)),
         };
         let text = text.trim_start_matches([':', ' ', ']', ')']);
         let (level, text) = level(text);
@@ -63,6 +63,32 @@ impl<'a> Line<'a> {
             .fold(text, |text, ending| text.strip_suffix(ending).unwrap_or(text).trim_end());
         Self { source, level, text }
     }
+}
+
+/// How the library's own lines begin, for logs in which an application leaves out file and line.
+const BEGINNINGS: [&str; 14] = [
+    "=> ",
+    "<= ",
+    "client state: ",
+    "client hello, ",
+    "server hello, ",
+    "dumping '",
+    "input record: ",
+    "output record: ",
+    "handshake message: ",
+    "got an alert message",
+    "is a fatal alert message",
+    "in_left: ",
+    "ssl->f_recv",
+    "peer certificate #",
+];
+
+/// What is said in a line without file and line: from where the library's words begin, if they do;
+/// without the marks of a quotation.
+fn untagged(plain: &str) -> &str {
+    let from = BEGINNINGS.iter().filter_map(|beginning| plain.find(beginning)).min();
+    let text = from.and_then(|at| plain.get(at..)).unwrap_or(plain);
+    text.trim_start_matches(['>', ' '])
 }
 
 /// `ssl_tls.c:1234` and what follows.

@@ -60,7 +60,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     Ok(log)
 }
 
-/// A configuration header with what it includes from its own folder, and its file name.
+/// File name and text of a configuration header.
 fn header(file: &Path) -> Result<(String, String)> {
     let text = std::fs::read(file)
         .with_context(|| format!("cannot read the configuration header {}", file.display()))?;
