@@ -69,7 +69,7 @@ const PROFILES: [(&str, &str); 37] = [
 ];
 
 /// Brokers: name, suites, and what else the file would say.
-const BROKERS: [(&str, &[&str], &str); 92] = [
+const BROKERS: [(&str, &[&str], &str); 97] = [
     ("plain", &[ECDHE, RSA], ""),
     ("static-rsa", &[RSA], ""),
     ("client-order", &[ECDHE, RSA], "server_order = false"),
@@ -272,6 +272,23 @@ const BROKERS: [(&str, &[&str], &str); 92] = [
         "tls13-close-certificate",
         &[NEW],
         "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'certificate', does = 'close' }",
+    ),
+    ("connect-wrong-type", &[RSA], "misbehave = { at = 'connect', does = 'wrong-content-type' }"),
+    ("connect-wrong-version", &[ECDHE], "misbehave = { at = 'connect', does = 'wrong-version' }"),
+    (
+        "tls13-connect-wrong-version",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'connect', does = 'wrong-version' }",
+    ),
+    (
+        "tls13-connect-wrong-type",
+        &[NEW],
+        "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nmisbehave = { at = 'connect', does = 'wrong-content-type' }",
+    ),
+    (
+        "tls10-alert",
+        &[RSA],
+        "min_version = 'TLS1.0'\nmisbehave = { at = 'client-hello', does = 'alert', alert = 'decode_error' }",
     ),
     (
         "tls13-bad-mac",

@@ -8,6 +8,7 @@ use common::{Checkout, compare};
 use reports::record::{Verdict, read_cells};
 use rstest::{Context, rstest};
 use std::fs;
+use std::path::Path;
 
 const THREAD: &str = "predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker tls12-rsa-plain";
 const FIX: &str = "predict --client mbedtls-2.4.0/rsa-16384+default --broker tls12-rsa-plain";
@@ -54,12 +55,63 @@ fn a_damaged_hello_is_named() {
     checkout.compare("predict_damaged_hello", seen);
 }
 
+/// A checkout in which a cell of the project's own can be predicted, and the command that does it.
+fn with_cell(client: &str, broker: &str) -> (Checkout, String) {
+    let checkout = Checkout::accepted();
+    let profile = client.rsplit_once('+').unwrap().1;
+    let hello = format!("hellos/{}.hex", client.replace('/', "__"));
+    for file in [&format!("profiles/{profile}.toml"), &format!("brokers/{broker}.toml"), &hello] {
+        let (from, to) = (format!("../suites/{file}"), checkout.path(&format!("suites/{file}")));
+        // Some clients never send a hello.
+        if Path::new(&from).exists() {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(from, to).unwrap();
+        }
+    }
+    (checkout, format!("predict --client {client} --broker {broker}"))
+}
+
+#[rstest]
+#[case::predict_tls13("mbedtls-3.6/all-16384+tls13-cap", "hivemq-4-java11")]
+#[case::predict_tls13_ends_early("mbedtls-3.6/all-4096+default", "only-tls1.3")]
+#[case::predict_no_hello_is_written("mbedtls-3.6/rsa-16384+suiteb", "hivemq-4-java11")]
+fn tls13_and_newer_stacks(#[context] context: Context, #[case] client: &str, #[case] broker: &str) {
+    let (checkout, line) = with_cell(client, broker);
+    let seen = checkout.rig(&line);
+    assert_eq!((seen.code, &*seen.stderr), (Some(0), ""), "{seen}");
+    checkout.compare(context.description.unwrap(), seen);
+}
+
+#[test]
+fn tls13_for_programs() {
+    let (checkout, line) = with_cell("mbedtls-3.6/all-16384+tls13-only", "hivemq-4-java11");
+    let seen = checkout.rig(&format!("{line} --format json"));
+    let document: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let text = serde_json::to_string_pretty(&document).unwrap();
+    checkout.compare("predict_tls13_json", text);
+}
+
+/// What people are not shown is in the document, line for line.
+#[test]
+fn programs_are_told_of_every_suite() {
+    let (checkout, line) = with_cell("mbedtls-3.6/all-16384+tls13-cap", "hivemq-4-java11");
+    let seen = checkout.rig(&format!("{line} --format json"));
+    let document: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let trace = document["predicted"]["trace"].as_array().unwrap();
+    let idle = trace.iter().filter(|line| line["out"] == "not_served").count();
+    let people = checkout.rig(&line).stdout;
+    assert!(people.contains(&format!("and {idle} that the client offers")), "{people}");
+    let shown = people.lines().filter(|line| line.trim_start().starts_with("0x")).count();
+    assert_eq!(shown + idle, trace.len());
+}
+
 #[test]
 fn a_key_that_no_rule_reads_is_named_and_predicts_nothing() {
     let checkout = Checkout::accepted();
     let broker = checkout.path("suites/brokers/tls12-rsa-plain.toml");
     let text = fs::read_to_string(&broker).unwrap();
-    fs::write(&broker, format!("signature_algorithms = ['rsa_pkcs1_sha512']\n{text}")).unwrap();
+    let stall = "misbehave = { at = 'connect', does = 'stall', pause_ms = 30_000 }";
+    fs::write(&broker, format!("{stall}\n{text}")).unwrap();
     let seen = checkout.rig(FIX);
     assert_eq!((seen.code, &*seen.stdout), (Some(2), ""), "{seen}");
     let json = checkout.rig(&format!("{FIX} --format json"));

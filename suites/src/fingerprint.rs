@@ -169,6 +169,7 @@ mod tests {
             max_fragment_length: None,
             point_formats: None,
             alpn: None,
+            key_shares: None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write as _;
-use suites::predict::{Elimination, Predicted, Step};
+use suites::predict::{Elimination, Filter, Predicted, Step};
 use suites::{CellId, ClientName, Library, Unknown, names};
 
 /// The JSON document.
@@ -49,8 +49,15 @@ fn describe(answer: &Answer, paint: Paint) -> String {
     paint.sentence(&mut out, 0, &format!("because {why}"));
     if !trace.is_empty() {
         let _ = writeln!(out, "\n{}", paint.bold("suites"));
-        for line in table(trace.iter().map(suite)) {
+        let (told, rest) = told(trace);
+        for line in table(told.into_iter().map(suite)) {
             let _ = writeln!(out, "  {line}");
+        }
+        if rest > 0 {
+            let _ = writeln!(
+                out,
+                "  and {rest} that the client offers and the broker does not serve (--format json names them)"
+            );
         }
     }
     if !steps.is_empty() {
@@ -60,6 +67,20 @@ fn describe(answer: &Answer, paint: Paint) -> String {
         }
     }
     out
+}
+
+/// Suites that the broker does not serve say little, and a client may offer seventy of them: more
+/// than these are only counted.
+const NOT_SERVED_TOLD: usize = 6;
+
+/// The lines for people, and how many are left out.
+fn told(trace: &[Elimination]) -> (Vec<&Elimination>, usize) {
+    let idle = |line: &&Elimination| line.out == Some(Filter::NotServed);
+    let rest = trace.iter().filter(idle).count();
+    match rest > NOT_SERVED_TOLD {
+        true => (trace.iter().filter(|line| !idle(line)).collect(), rest),
+        false => (trace.iter().collect(), 0),
+    }
 }
 
 fn table(rows: impl Iterator<Item = [String; 3]>) -> Vec<String> {

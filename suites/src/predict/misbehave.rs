@@ -27,18 +27,14 @@ const UNEXPECTED_MESSAGE_ALERT: u8 = 10;
 /// no_renegotiation, RFC 5246 7.2.2: the one warning that mbedTLS does not pass over.
 const NO_RENEGOTIATION: AlertDescription = AlertDescription(100);
 
-/// Milliseconds of silence that every client sits out. A longer one may come to the client's own
-/// limit or the board's, and that is the rig's matter.
-const SHORT: u32 = 15_000;
+/// Milliseconds of silence that every board's client sits out. The rig gives a cell up after 20 s
+/// to 120 s, a matter of the board, so that a longer silence may end as a time-out.
+const SAT_OUT: u32 = 15_000;
 
-/// Whether the rules here know the fault.
-pub(super) fn is_known(fault: Misbehaviour) -> bool {
-    match (fault.at, fault.does) {
-        (_, Fault::Stall { ms }) => ms <= SHORT,
-        // Seen by nobody yet.
-        (Stage::Connect, Fault::WrongContentType | Fault::WrongVersion) => false,
-        _ => true,
-    }
+/// What of a fault no rule knows.
+pub(super) fn unknown(fault: Misbehaviour) -> Option<&'static str> {
+    let long = matches!(fault.does, Fault::Stall { ms } if ms > SAT_OUT);
+    long.then_some("misbehave with a stall that may be longer than the board's patience")
 }
 
 /// What comes in place of the ServerHello, if `stage` is the fault's.
@@ -116,7 +112,12 @@ fn common(case: &Case<'_>, fault: Fault) -> Option<Failure> {
             close: Close::Rst,
             ..Failure::own(RESET, "the broker resets the connection".to_owned())
         },
-        Fault::WrongVersion if case.stack.takes_old_records => return None,
+        // The version is part of what is authenticated, RFC 5246 6.2.3 and RFC 8446 5.2.
+        Fault::WrongVersion if case.stack.takes_old_records => {
+            let encrypted = case.broker.misbehave.is_some_and(|fault| fault.at == Stage::Connect);
+            let why = "the next record's version is none of TLS's, so that its MAC is wrong";
+            return encrypted.then(|| Failure::own(INVALID_MAC, why.to_owned()));
+        }
         Fault::WrongVersion => {
             let why = "the next record's version is none of TLS's";
             Failure::own(INVALID_RECORD, why.to_owned())

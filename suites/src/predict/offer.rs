@@ -352,26 +352,31 @@ fn can_sign(case: &Case<'_>, version: ProtocolVersion, suite: CipherSuite) -> Op
     })
 }
 
-/// The algorithm with which the broker proves that it has its key: one that both ends list, and
-/// OpenSSL goes by the order that decides on suites.
+/// The algorithm with which the broker proves that it has its key: one that both ends list. OpenSSL
+/// goes by the order that decides on suites, others by the client's.
 pub(super) fn signature(case: &Case<'_>, version: ProtocolVersion) -> Option<u16> {
     let listed = case.hello.signature_algorithms.as_ref()?;
-    let own = case.broker.signature_algorithms.as_ref();
+    let own = case.broker.signature_algorithms.as_deref();
     let key = case.broker.certificate.key;
     let fits = |scheme: &u16| match case.broker.front {
         Front::Rustls => rustls_signs(key, *scheme, version),
         _ => signs(key, *scheme, version),
     };
-    match own {
-        Some(own) if case.broker.server_order => {
-            own.iter().filter(|scheme| listed.contains(scheme)).copied().find(fits)
-        }
-        own => {
-            let known = |scheme: &&u16| own.is_none_or(|own| own.contains(scheme));
-            listed.iter().filter(known).copied().find(fits)
-        }
-    }
+    let shared = |scheme: &u16| {
+        listed.contains(scheme) && own.is_none_or(|own| own.contains(scheme)) && fits(scheme)
+    };
+    let theirs = case.broker.front.is_openssl() && case.broker.server_order;
+    let first = theirs.then(|| {
+        let order = own.unwrap_or(&OPENSSL_ORDER).iter().copied();
+        order.into_iter().find(shared)
+    });
+    first.flatten().or_else(|| listed.iter().copied().find(shared))
 }
+
+/// OpenSSL's own list of signature algorithms as far as keys of ours can make them, `tls12_sigalgs`
+/// in `t1_lib.c`.
+const OPENSSL_ORDER: [u16; 10] =
+    [0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601];
 
 /// Whether a key can make signatures of this algorithm: the low byte of a TLS 1.2 pair is the kind
 /// of signature, and RFC 8446 4.2.3 gave PSS and EdDSA numbers that are no pairs. In TLS 1.3 PKCS #1

@@ -102,9 +102,7 @@ fn of_broker(profile: &BrokerProfile) -> Option<&'static str> {
         certificate,
         misbehave,
     } = profile;
-    of_certificate(certificate, profile).or_else(|| {
-        first([(misbehave.is_some_and(|fault| !misbehave::is_known(fault)), "this misbehave")])
-    })
+    of_certificate(certificate, profile).or_else(|| misbehave.and_then(misbehave::unknown))
 }
 
 fn of_certificate(certificate: &Certificate, broker: &BrokerProfile) -> Option<&'static str> {
