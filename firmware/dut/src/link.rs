@@ -9,7 +9,7 @@ use crate::board::{Board, LineClosed};
 use crate::line::Line;
 use alloc::{boxed::Box, vec};
 use mbedtls::{Host, HostError};
-use wire::message::{CellResult, Closing, LogLine, Phase, PhaseMark};
+use wire::message::{CellResult, Closing, LogLine, Phase, PhaseMark, Secret, SecretKind};
 use wire::{Command, Decoder, Event, Token};
 
 /// Bytes asked of the rig at once. Not more, because bytes that are read ahead of the library are
@@ -343,6 +343,10 @@ impl<B: Board> Host for Link<'_, '_, B> {
             return;
         }
         self.tell(&Event::Log(LogLine { level, file, line, text }));
+    }
+
+    fn secret(&mut self, kind: SecretKind, bytes: &[u8]) {
+        self.tell(&Event::Secret(Secret { kind, bytes }));
     }
 
     fn logging(&mut self, on: bool) {

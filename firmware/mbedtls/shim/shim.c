@@ -224,9 +224,66 @@ int rig_tls_psk(rig_tls *tls, const unsigned char *key, size_t key_length,
 #endif
 }
 
+#if MBEDTLS_VERSION_MAJOR >= 3
+static void export_secret(void *context, mbedtls_ssl_key_export_type type,
+                          const unsigned char *secret, size_t length,
+                          const unsigned char client_random[32],
+                          const unsigned char server_random[32], mbedtls_tls_prf_types prf)
+{
+    const rig_host *host = context;
+    int kind;
+    (void) client_random;
+    (void) server_random;
+    (void) prf;
+    switch (type) {
+        case MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET:
+            kind = RIG_SECRET_MASTER;
+            break;
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_HANDSHAKE_TRAFFIC_SECRET:
+            kind = RIG_SECRET_CLIENT_HANDSHAKE;
+            break;
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_HANDSHAKE_TRAFFIC_SECRET:
+            kind = RIG_SECRET_SERVER_HANDSHAKE;
+            break;
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET:
+            kind = RIG_SECRET_CLIENT_APPLICATION;
+            break;
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET:
+            kind = RIG_SECRET_SERVER_APPLICATION;
+            break;
+#endif
+        /* Those of early data, which this client never sends. */
+        default:
+            return;
+    }
+    host->secret(host->context, kind, secret, length);
+}
+#elif defined(MBEDTLS_SSL_EXPORT_KEYS)
+static int export_master(void *context, const unsigned char *master, const unsigned char *keys,
+                         size_t mac_length, size_t key_length, size_t iv_length)
+{
+    const rig_host *host = context;
+    (void) keys;
+    (void) mac_length;
+    (void) key_length;
+    (void) iv_length;
+    host->secret(host->context, RIG_SECRET_MASTER, master, 48);
+    return 0;
+}
+#endif
+
+/* The SDK's macro sets have EXPORT_KEYS in them, so asking for the secrets changes nothing about what
+ * is compiled. A set without it would leave that to brokers that tell theirs. */
 int rig_tls_setup(rig_tls *tls)
 {
-    return mbedtls_ssl_setup(&tls->ssl, &tls->conf);
+    int error = mbedtls_ssl_setup(&tls->ssl, &tls->conf);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_ssl_set_export_keys_cb(&tls->ssl, export_secret, &tls->host);
+#elif defined(MBEDTLS_SSL_EXPORT_KEYS)
+    mbedtls_ssl_conf_export_keys_cb(&tls->conf, export_master, &tls->host);
+#endif
+    return error;
 }
 
 /* The SDK's callback only logs, and leaves the flags as they are. */

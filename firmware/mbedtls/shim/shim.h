@@ -29,7 +29,18 @@ typedef struct {
     void (*log)(void *context, int level, const char *file, int line, const char *text);
     /* 1 before debug output is made, 0 after it: that time is not the handshake's. */
     void (*logging)(void *context, int on);
+    /* A RIG_SECRET_ of the connection, as soon as it is derived. */
+    void (*secret)(void *context, int kind, const unsigned char *secret, size_t length);
 } rig_host;
+
+/* What of TLS 1.2 and TLS 1.3 reads the records of a connection. */
+enum {
+    RIG_SECRET_MASTER,
+    RIG_SECRET_CLIENT_HANDSHAKE,
+    RIG_SECRET_SERVER_HANDSHAKE,
+    RIG_SECRET_CLIENT_APPLICATION,
+    RIG_SECRET_SERVER_APPLICATION,
+};
 
 /* Handshake states that 3.x has beside those of 2.x, under numbers that no version uses. */
 enum {

@@ -23,6 +23,7 @@ pub struct RigHost {
     pub random: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> c_int,
     pub log: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_int, *const c_char),
     pub logging: unsafe extern "C" fn(*mut c_void, c_int),
+    pub secret: unsafe extern "C" fn(*mut c_void, c_int, *const u8, usize),
 }
 
 unsafe extern "C" {

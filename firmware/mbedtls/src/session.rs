@@ -11,7 +11,9 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use wire::message::{CellCommand, HostName, MaxFragmentLength, Phase, Preset, Unsupported, Verify};
+use wire::message::{
+    CellCommand, HostName, MaxFragmentLength, Phase, Preset, SecretKind, Unsupported, Verify,
+};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// What a session needs from its surroundings: a connection, and somebody to read the log.
@@ -34,6 +36,9 @@ pub trait Host {
     /// Says when making debug output begins (`true`) and ends: a device in the field makes none, so
     /// this time is not the handshake's.
     fn logging(&mut self, on: bool);
+
+    /// Takes a secret of the connection, as soon as the library has derived it.
+    fn secret(&mut self, kind: SecretKind, bytes: &[u8]);
 }
 
 /// How a connection failed.
@@ -129,6 +134,7 @@ impl<'h, H: Host> Session<'h, H> {
             random: random_bytes::<H>,
             log: log::<H>,
             logging: logging::<H>,
+            secret: secret::<H>,
         };
         // SAFETY: the shim copies `callbacks`; the context lives until the session is dropped,
         // which frees the C side first.
@@ -469,4 +475,26 @@ unsafe extern "C" fn log<H: Host>(
 unsafe extern "C" fn logging<H: Host>(context: *mut c_void, on: c_int) {
     // SAFETY: as for `send`.
     unsafe { (*context.cast::<Context<H>>()).host.as_mut() }.logging(on != 0);
+}
+
+unsafe extern "C" fn secret<H: Host>(
+    context: *mut c_void,
+    kind: c_int,
+    bytes: *const u8,
+    length: usize,
+) {
+    // SAFETY: as for `send`.
+    let (host, bytes) = unsafe {
+        let host = (*context.cast::<Context<H>>()).host.as_mut();
+        (host, core::slice::from_raw_parts(bytes, length))
+    };
+    let kind = match kind {
+        0 => SecretKind::Master,
+        1 => SecretKind::ClientHandshakeTraffic,
+        2 => SecretKind::ServerHandshakeTraffic,
+        3 => SecretKind::ClientApplicationTraffic,
+        4 => SecretKind::ServerApplicationTraffic,
+        _ => return,
+    };
+    host.secret(kind, bytes);
 }

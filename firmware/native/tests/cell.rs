@@ -157,6 +157,7 @@ impl Rig {
                         compute += mark.compute;
                         wait += mark.wait;
                     }
+                    Event::Secret(_) => panic!("a secret before anything was agreed on"),
                     Event::Identity(_) => panic!("an identity in the middle of a cell"),
                 }
                 Step::Nothing

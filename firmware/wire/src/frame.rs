@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of frame layout and messages. Both sides must agree; there is no negotiation.
-pub const PROTOCOL_VERSION: u8 = 4;
+pub const PROTOCOL_VERSION: u8 = 5;
 
 /// Longest encoded message in bytes. A cell's command carries a CA certificate, so it is roomy.
 pub const MAX_MESSAGE: usize = 6 * 1024;

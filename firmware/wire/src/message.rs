@@ -7,7 +7,7 @@
 //!  Run(CellCommand)  ------->
 //!                    <-------  Connect                 open the TCP connection, please
 //!  Connected         ------->
-//!                    <-------  Log, Phase ...          as they happen
+//!                    <-------  Log, Phase, Secret ...  as they happen
 //!                    <-------  Write(bytes)            for the broker; not acknowledged
 //!                    <-------  Read { at_most }        exactly one of Data, Closed, Abort answers
 //!  Data(bytes)       ------->
@@ -205,6 +205,44 @@ pub enum Event<'a> {
     Phase(PhaseMark),
     /// The cell has ended.
     Done(CellResult),
+    /// A secret that the library has just derived. Whoever has it can read the connection's records:
+    /// it is for the capture of a test, and no device in the field may ever tell one.
+    Secret(Secret<'a>),
+}
+
+/// A secret of one connection. It is known to the rig by the random number of the ClientHello that
+/// went over the line before it: mbedTLS before 2.20 does not hand that number out beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret<'a> {
+    /// Which.
+    pub kind: SecretKind,
+    /// 48 bytes of a master secret, else as many as the suite's hash has.
+    pub bytes: &'a [u8],
+}
+
+/// Which secret: RFC 5246 8.1 and RFC 8446 7.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is named in its RFC")]
+pub enum SecretKind {
+    Master,
+    ClientHandshakeTraffic,
+    ServerHandshakeTraffic,
+    ClientApplicationTraffic,
+    ServerApplicationTraffic,
+}
+
+impl SecretKind {
+    /// Its name in a key log (`SSLKEYLOGFILE`); a master secret's says by what it is found.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Master => "CLIENT_RANDOM",
+            Self::ClientHandshakeTraffic => "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+            Self::ServerHandshakeTraffic => "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+            Self::ClientApplicationTraffic => "CLIENT_TRAFFIC_SECRET_0",
+            Self::ServerApplicationTraffic => "SERVER_TRAFFIC_SECRET_0",
+        }
+    }
 }
 
 /// What a DUT says of itself.

@@ -17,7 +17,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use wire::message::{CellCommand, Mqtt};
+use wire::message::{CellCommand, Mqtt, SecretKind};
 
 /// Longest packet that the broker may send.
 const MAX_PACKET: usize = 8 * 1024;
@@ -76,6 +76,8 @@ impl Host for Socket {
     fn log(&mut self, _: u8, _: &[u8], _: u16, _: &[u8]) {}
 
     fn logging(&mut self, _: bool) {}
+
+    fn secret(&mut self, _: SecretKind, _: &[u8]) {}
 }
 
 /// MQTT as a cell's client speaks it.
