@@ -6,8 +6,9 @@
 //! somebody's log --explain--------+-----+
 //!                                 |
 //!                                 +--record--> run.json, cells.jsonl, device.log, transcript.jsonl
-//!                                                 |
-//!                                              writers --> report.html, junit.xml, report.md, badge.svg
+//!                                 |               |
+//!                                 |            writers --> report.html, junit.xml, report.md, badge.svg
+//!                                 +--pcapng--> capture.pcapng
 //! ```
 //!
 //! Nothing here opens a device or a socket. [`judge()`], [`diagnosis`] and [`explain`] are pure: a
@@ -24,6 +25,7 @@ pub mod judge;
 pub mod junit;
 pub mod markdown;
 pub mod merge;
+pub mod pcapng;
 pub mod record;
 pub mod schema;
 mod text;

@@ -3,14 +3,15 @@
 //! ```text
 //! <run>/run.json                      what was to be run, on what; rewritten once at the end
 //! <run>/cells.jsonl                   one line for each finished cell, written as it finishes
-//! <run>/cells/<client>/<broker>/      device.log and transcript.jsonl of one cell; of a survey's
-//!                                     cells only of those that are not as expected
+//! <run>/cells/<client>/<broker>/      device.log, transcript.jsonl and capture.pcapng of one cell; of a
+//!                                     survey's cells only of those that are not as expected
 //! ```
 //!
 //! A line is written with one call, so a run that is killed leaves whole lines and at most one torn
 //! one, which [`read_cells`] leaves out.
 
 use crate::diagnosis::Diagnosis;
+use crate::pcapng;
 use crate::transcript::Transcript;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -350,6 +351,7 @@ impl RunFolder {
         let entries = folder.join("transcript.jsonl");
         let text = transcript.to_jsonl().map_err(io::Error::other);
         text.and_then(|text| std::fs::write(&entries, text)).map_err(failed("write", &entries))?;
+        pcapng::write(&folder.join(pcapng::FILE), cell, transcript)?;
         self.append_line(cell)
     }
 

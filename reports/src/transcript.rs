@@ -4,6 +4,7 @@
 //! transcript is also the file `transcript.jsonl` of a cell, one entry on a line, so that a real
 //! session can be kept and judged again.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use suites::outcome::{Close, End};
 use suites::stream::Stream;
@@ -29,6 +30,11 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Seen {
+    /// The rig sent the start command.
+    Started {
+        /// When: nanoseconds since 1970-01-01 UTC, by the host's clock.
+        unix_ns: u64,
+    },
     /// The rig opened the TCP connection that the client asked for.
     TcpConnected {
         /// The client's port, by which the broker's view is found.
@@ -42,6 +48,15 @@ pub enum Seen {
         #[serde(with = "hex")]
         bytes: Vec<u8>,
     },
+    /// TLS bytes that the broker sent and the client never read: it had given up by then, or waited
+    /// for nothing more. They say nothing about the client.
+    Unread {
+        /// The bytes.
+        #[serde(with = "hex")]
+        bytes: Vec<u8>,
+    },
+    /// An end told a secret of the connection.
+    Secret(Secret),
     /// One end closed the TCP connection.
     Closed {
         /// Which end did.
@@ -90,6 +105,56 @@ pub struct LogLine {
     /// The text; control characters and bytes that are no text are escaped.
     pub text: String,
 }
+
+/// A secret of one connection, by which its records can be read. Keys of the rig's clients and brokers
+/// are for tests and protect nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Who told it.
+    pub from: End,
+    /// The connection: its client's port.
+    pub client_port: u16,
+    /// Which secret, as a key log (`SSLKEYLOGFILE`) calls it, for example `CLIENT_RANDOM`.
+    pub label: String,
+    /// The random number of the connection's ClientHello.
+    #[serde(with = "hex")]
+    pub client_random: Vec<u8>,
+    /// The secret.
+    #[serde(with = "hex")]
+    pub secret: Vec<u8>,
+}
+
+impl Secret {
+    /// Reads a line of a key log: label, random number, secret. `None` for a line of another kind.
+    #[must_use]
+    pub fn parse(from: End, client_port: u16, line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (label, random, secret) = (words.next()?, words.next()?, words.next()?);
+        let bytes = |text: &str| data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        let (client_random, secret) = (bytes(random)?, bytes(secret)?);
+        // OpenSSL also tells premaster secrets, found by other things than a random number.
+        (client_random.len() == RANDOM).then(|| Self {
+            from,
+            client_port,
+            label: label.to_owned(),
+            client_random,
+            secret,
+        })
+    }
+
+    /// The line of a key log.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (random, secret) =
+            (HEXLOWER.encode(&self.client_random), HEXLOWER.encode(&self.secret));
+        format!("{} {random} {secret}", self.label)
+    }
+}
+
+/// Length of the random number in a hello, RFC 5246 7.4.1.2.
+const RANDOM: usize = 32;
+/// What stands before it in the first bytes of a client: headers of record and message, a version.
+const BEFORE_RANDOM: usize = 5 + 4 + 2;
 
 /// The broker's view of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +214,47 @@ impl Transcript {
         joined
     }
 
+    /// The client's port on each connection, in the order in which they were opened.
+    #[must_use]
+    pub fn client_ports(&self) -> Vec<u16> {
+        let opened = self.seen().filter_map(|seen| match seen {
+            Seen::TcpConnected { client_port } => Some(*client_port),
+            _ => None,
+        });
+        opened.collect()
+    }
+
+    /// The connection that was opened last: its client's port, and the random number of the ClientHello
+    /// on it, if that has been sent.
+    #[must_use]
+    pub fn connection(&self) -> Option<(u16, Option<Vec<u8>>)> {
+        let opened = |seen: &Seen| match seen {
+            Seen::TcpConnected { client_port } => Some(*client_port),
+            _ => None,
+        };
+        let (at, port) = self
+            .entries
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(at, entry)| Some((at, opened(&entry.seen)?)))?;
+        let mut sent = Vec::new();
+        for entry in self.entries.iter().skip(at) {
+            if let Seen::Bytes { from: End::Client, bytes } = &entry.seen {
+                sent.extend_from_slice(bytes);
+            }
+            if sent.len() >= BEFORE_RANDOM + RANDOM {
+                break;
+            }
+        }
+        let random = match sent.as_slice() {
+            // A record of the handshake, and in it a ClientHello.
+            [22, _, _, _, _, 1, ..] => sent.get(BEFORE_RANDOM..BEFORE_RANDOM + RANDOM),
+            _ => None,
+        };
+        Some((port, random.map(<[u8]>::to_vec)))
+    }
+
     /// The client's own result, if it came to one.
     #[must_use]
     pub fn result(&self) -> Option<&CellResult> {
@@ -185,13 +291,14 @@ impl Transcript {
         }
     }
 
-    /// The broker's view, if it gave one.
+    /// The broker's view of the last connection, if it gave one.
     #[must_use]
     pub fn broker(&self) -> Option<&BrokerWord> {
-        self.seen().find_map(|seen| match seen {
+        let words = self.seen().filter_map(|seen| match seen {
             Seen::Broker(word) => Some(word),
             _ => None,
-        })
+        });
+        words.last()
     }
 
     /// The debug lines as a device log: one line each, as mbedTLS's own examples print them.

@@ -9,7 +9,7 @@
 //! needs no board and no network, and it may be called again and again.
 
 use crate::record::{self, CellRecord, RecordError, Run};
-use crate::{badge, html, junit, markdown, record::failed};
+use crate::{badge, html, junit, markdown, pcapng, record::failed};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ pub const WRITERS: &[(&str, Writer)] = &[
 /// [`RecordError`] names the file that cannot be read or written.
 pub fn write_reports(folder: &Path) -> Result<Vec<PathBuf>, RecordError> {
     let recorded = Recorded::read(folder)?;
+    pcapng::write_missing(&recorded)?;
     let mut written = Vec::new();
     for (name, writer) in WRITERS {
         let path = folder.join(name);

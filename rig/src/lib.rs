@@ -9,7 +9,8 @@
 //! * [`firmware`] makes the images, [`board`] brings them to life, [`link`] speaks with them.
 //! * [`mod@bench`] says which boards are attached, [`probe`] gets at their chips, [`boot_image`] makes
 //!   what their flash holds, [`backup`] keeps what it held before, [`power`] switches them.
-//! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going.
+//! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going;
+//!   [`account`] adds what the broker saw.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
 //! * [`predictor`] states beforehand what becomes of a cell.
 //! * [`mod@advise`] says which client to take for given brokers.
@@ -20,6 +21,7 @@
 //!
 //! Only this crate opens a device.
 
+pub mod account;
 pub mod advise;
 pub mod backup;
 pub mod bench;

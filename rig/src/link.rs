@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use wire::frame::{MAX_FRAME, Scratch};
-use wire::message::{CellResult, ClockUnit, PhaseMark};
+use wire::message::{CellResult, ClockUnit, PhaseMark, SecretKind};
 use wire::{Command, Decoder, Event, Found, Frame, FrameError, Token};
 
 /// What carries the bytes.
@@ -97,6 +97,13 @@ pub enum Incoming {
     Phase(PhaseMark),
     /// See [`Event::Done`].
     Done(CellResult),
+    /// See [`Event::Secret`].
+    Secret {
+        /// Which.
+        kind: SecretKind,
+        /// The secret.
+        bytes: Vec<u8>,
+    },
     /// Bytes that are no frame, made safe to show.
     Noise {
         /// Why they are none.
@@ -313,5 +320,8 @@ fn own(frame: &Frame<'_>) -> Incoming {
         }),
         Event::Phase(mark) => Incoming::Phase(mark),
         Event::Done(result) => Incoming::Done(result),
+        Event::Secret(secret) => {
+            Incoming::Secret { kind: secret.kind, bytes: secret.bytes.to_vec() }
+        }
     }
 }

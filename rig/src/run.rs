@@ -13,6 +13,7 @@
 
 mod queue;
 
+use crate::account;
 use crate::board::{Kind, Limits, Slot};
 use crate::command::{self, LogLines, Prepared};
 use crate::deadline::Interrupt;
@@ -25,7 +26,7 @@ use brokers::product::ProductError;
 use brokers::{Broker, BrokerError, Brokers};
 use queue::Queue;
 use reports::record::{ImageRecord, Recovery};
-use reports::transcript::{BrokerWord, Seen, Transcript};
+use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
@@ -282,26 +283,18 @@ pub fn with_account(
     broker: &Broker,
     patience: Duration,
 ) -> Transcript {
-    let Finished { mut transcript, client_port, wall, .. } = finished;
-    let Some(port) = client_port else { return transcript };
-    let at_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-    let Some(connection) = broker.take(port, patience) else {
-        let what = format!(
-            "broker {name} died or hung while the client was connected: it gave no account of the connection"
-        );
-        transcript.push(at_ns, Seen::Fault { what });
-        return transcript;
-    };
-    let word = BrokerWord {
-        version: connection.tls.as_ref().map(|tls| tls.version.to_string()),
-        cipher_suite: connection.tls.as_ref().map(|tls| tls.suite.to_string()),
-        error: connection
-            .error
-            .as_deref()
-            .map(|text| reports::transcript::printable(text.as_bytes())),
-        mqtt: connection.mqtt.connack.map(|code| format!("connack:{code}")),
-    };
-    session::add_broker_word(&mut transcript, at_ns, word);
+    let Finished { mut transcript, started, wall, .. } = finished;
+    for port in transcript.client_ports() {
+        let Some(connection) = broker.take(port, patience) else {
+            let what = format!(
+                "broker {name} died or hung while the client was connected: it gave no account of the connection"
+            );
+            let at_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+            transcript.push(at_ns, Seen::Fault { what });
+            return transcript;
+        };
+        account::add(&mut transcript, started, &connection);
+    }
     transcript
 }
 

@@ -13,13 +13,13 @@
 use crate::deadline::{Deadline, Interrupt};
 use crate::link::{Incoming, Link, LinkError};
 use reports::record::RecoveryStep;
-use reports::transcript::{BrokerWord, Seen, Transcript};
+use reports::transcript::{Secret, Seen, Transcript};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use suites::outcome::{Close, End, phase_name};
 use wire::Command;
-use wire::message::{CellCommand, Closing};
+use wire::message::{CellCommand, Closing, SecretKind};
 
 /// How long a DUT has to end a cell that the rig gave up.
 const ABORT_LIMIT: Duration = Duration::from_secs(2);
@@ -36,8 +36,6 @@ const NOISE_LIMIT: usize = 1000;
 pub struct Finished {
     /// What was seen.
     pub transcript: Transcript,
-    /// The client's TCP port, if it connected.
-    pub client_port: Option<u16>,
     /// When the start command was sent.
     pub started: Instant,
     /// Host time from the start command to the result.
@@ -69,7 +67,6 @@ pub fn run(
         board,
         broker,
         tcp: None,
-        client_port: None,
         started,
         deadline: Deadline::after(limit),
         transcript: Transcript::default(),
@@ -79,13 +76,16 @@ pub fn run(
         tried: Vec::new(),
         interrupt,
     };
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ns = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+    session.transcript.push(0, Seen::Started { unix_ns });
     let end = session.drive(command);
     let wall = started.elapsed();
     let interrupted = matches!(end, Err(Broken::Interrupted));
     let usable = session.settle(end);
-    let Session { transcript, client_port, link, tried, .. } = session;
+    let Session { transcript, link, tried, .. } = session;
     let carried = link.carried() - before;
-    Finished { transcript, client_port, started, wall, carried, usable, tried, interrupted }
+    Finished { transcript, started, wall, carried, usable, tried, interrupted }
 }
 
 struct Session<'a> {
@@ -93,7 +93,6 @@ struct Session<'a> {
     board: &'a str,
     broker: SocketAddr,
     tcp: Option<TcpStream>,
-    client_port: Option<u16>,
     started: Instant,
     deadline: Deadline,
     transcript: Transcript,
@@ -128,6 +127,7 @@ impl Session<'_> {
                 Incoming::Close => self.close(),
                 Incoming::Log(line) => self.note(Seen::Log(line)),
                 Incoming::Phase(mark) => self.note(Seen::Phase(mark)),
+                Incoming::Secret { kind, bytes } => self.secret(kind, bytes),
                 Incoming::Noise { why, text } => self.noise(&why.to_string(), text)?,
                 // An identity under this cell's token: the DUT has booted anew in mid-cell.
                 Incoming::Identity(_) => {
@@ -145,9 +145,21 @@ impl Session<'_> {
         }
     }
 
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     fn note(&mut self, seen: Seen) {
-        let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.transcript.push(at_ns, seen);
+        self.transcript.push(self.now_ns(), seen);
+    }
+
+    /// A secret goes with the hello that its connection began with; without one it is of no use.
+    fn secret(&mut self, kind: SecretKind, secret: Vec<u8>) {
+        if let Some((client_port, Some(client_random))) = self.transcript.connection() {
+            let label = kind.label().to_owned();
+            let from = End::Client;
+            self.note(Seen::Secret(Secret { from, client_port, label, client_random, secret }));
+        }
     }
 
     fn send(&mut self, command: &Command<'_>) -> Result<(), Broken> {
@@ -207,7 +219,6 @@ impl Session<'_> {
         let (tcp, client_port) = opened.map_err(fault)?;
         self.tcp = Some(tcp);
         self.broker_closed = false;
-        self.client_port = Some(client_port);
         self.note(Seen::TcpConnected { client_port });
         self.send(&Command::Connected)
     }
@@ -228,8 +239,10 @@ impl Session<'_> {
             Ok(0) => self.broker_closed(Close::Fin, Closing::Fin),
             Ok(length) => {
                 buffer.truncate(length);
+                // The time at which they came, not at which a slow line had taken them.
+                let at_ns = self.now_ns();
                 self.send(&Command::Data(&buffer))?;
-                self.note(Seen::Bytes { from: End::Broker, bytes: buffer });
+                self.transcript.push(at_ns, Seen::Bytes { from: End::Broker, bytes: buffer });
                 Ok(())
             }
             Err(_) => self.broker_closed(Close::Rst, Closing::Reset),
@@ -339,10 +352,4 @@ impl Session<'_> {
 fn is_pause(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), TimedOut | WouldBlock | Interrupted)
-}
-
-/// Puts the broker's view into the transcript.
-pub fn add_broker_word(transcript: &mut Transcript, at_ns: u64, word: BrokerWord) {
-    transcript.push(at_ns, Seen::Broker(word));
-    transcript.sort();
 }

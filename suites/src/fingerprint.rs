@@ -169,7 +169,6 @@ mod tests {
             max_fragment_length: None,
             point_formats: None,
             alpn: None,
-            key_shares: None,
         }
     }
 
