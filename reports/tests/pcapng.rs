@@ -157,6 +157,43 @@ fn a_real_cell(#[context] context: Context, #[case] cell: &str) {
     settings.bind(|| insta::assert_snapshot!(format!("{name}_captured"), text));
 }
 
+/// A capture that is missing is made again with the reports, and is the same; where there is nothing
+/// to make it of there is none, and the reports are made all the same.
+#[test]
+fn a_missing_capture_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = ["whole", "gone", "torn"].map(|broker| {
+        let outcome = suites::Outcome::bare(suites::OutcomeKind::Connected);
+        record(&format!("mbedtls-2.4.0/rsa-16384+default/{broker}"), outcome)
+    });
+    let run = serde_json::json!({
+        "schema": reports::record::SCHEMA,
+        "id": "test",
+        "started": "2026-01-01T00:00:00Z",
+        "rig": "0.1.0",
+        "suites": ["smoke"],
+        "board": {"name": "desk-1", "kind": "native"},
+        "seed": 1,
+        "plan": records.iter().map(|record| &record.cell).collect::<Vec<_>>(),
+    });
+    let run = serde_json::from_value(run).unwrap();
+    let mut open = reports::RunFolder::open(folder.path(), &run).unwrap();
+    let seen = [Seen::TcpConnected { client_port: 1 }, bytes(End::Client, b"hello")];
+    let mut made = Vec::new();
+    for record in &records {
+        open.append(record, &transcript(seen.clone())).unwrap();
+        let path = open.cell_folder(&record.cell).join(pcapng::FILE);
+        made.push(std::fs::read(&path).unwrap());
+        std::fs::remove_file(path).unwrap();
+    }
+    let [whole, gone, torn] = records.each_ref().map(|record| open.cell_folder(&record.cell));
+    std::fs::remove_file(gone.join("transcript.jsonl")).unwrap();
+    std::fs::write(torn.join("transcript.jsonl"), "{\"at_ns\": 1").unwrap();
+    reports::writers::write_reports(folder.path()).unwrap();
+    assert_eq!(std::fs::read(whole.join(pcapng::FILE)).unwrap(), made[0]);
+    assert!(!gone.join(pcapng::FILE).exists() && !torn.join(pcapng::FILE).exists());
+}
+
 fn secret(from: End, client_port: u16, secret: u8) -> Seen {
     let line = format!("CLIENT_RANDOM {} {secret:02x}{secret:02x}", "ab".repeat(32));
     Seen::Secret(Secret::parse(from, client_port, &line).unwrap())

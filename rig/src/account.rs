@@ -93,3 +93,81 @@ impl Place {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brokers::{Close, Ended, MqttView, WireEvent};
+    use std::time::SystemTime;
+
+    const MS: u64 = 1_000_000;
+
+    /// What a broker accepted `accepted` ms after `started`: it sent these at these ms since then.
+    fn connection(started: Instant, port: u16, accepted: u64, sent: &[(u64, &str)]) -> Connection {
+        let event = |(at, bytes): &(u64, &str)| WireEvent {
+            at: Duration::from_millis(*at),
+            from: Side::Broker,
+            bytes: bytes.as_bytes().to_vec(),
+        };
+        Connection {
+            peer: ([127, 0, 0, 1], port).into(),
+            started: started + Duration::from_millis(accepted),
+            started_wall: SystemTime::UNIX_EPOCH,
+            events: sent.iter().map(event).collect(),
+            tls: None,
+            error: None,
+            ended: Ended { by: Side::Client, how: Close::Fin, at: Duration::from_millis(9) },
+            mqtt: MqttView::default(),
+            key_log: vec![
+                format!("CLIENT_RANDOM {} 00", "ab".repeat(32)),
+                "# no secret".to_owned(),
+            ],
+        }
+    }
+
+    fn seen(transcript: &Transcript) -> Vec<String> {
+        let show = |seen: &Seen| match seen {
+            Seen::TcpConnected { client_port } => format!("{client_port} opened"),
+            Seen::Bytes { bytes, .. } => format!("read {}", String::from_utf8_lossy(bytes)),
+            Seen::Unread { bytes } => format!("unread {}", String::from_utf8_lossy(bytes)),
+            Seen::Secret(secret) => format!("{} secret", secret.client_port),
+            Seen::Broker(_) => "word".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let entries = transcript.entries().iter();
+        entries.map(|entry| format!("{} {}", entry.at_ns / MS, show(&entry.seen))).collect()
+    }
+
+    #[test]
+    fn an_account_stays_within_its_connection() {
+        let started = Instant::now();
+        let mut transcript = Transcript::default();
+        let read = |text: &str| Seen::Bytes { from: End::Broker, bytes: text.as_bytes().to_vec() };
+        transcript.push(10 * MS, Seen::TcpConnected { client_port: 1 });
+        transcript.push(12 * MS, read("abc"));
+        transcript.push(16 * MS, Seen::TcpConnected { client_port: 2 });
+        transcript.push(18 * MS, read("ABCD"));
+        // The first ends, for the broker, when the second has begun; the second begins a moment before
+        // the rig knows.
+        add(
+            &mut transcript,
+            started,
+            &connection(started, 1, 10, &[(1, "ab"), (2, "cd"), (4, "ef")]),
+        );
+        add(&mut transcript, started, &connection(started, 2, 15, &[(0, "ABCD"), (7, "EF")]));
+        let expected = [
+            "10 1 opened",
+            "12 read abc",
+            "12 unread d",
+            "14 unread ef",
+            "15 1 secret",
+            "15 word",
+            "16 2 opened",
+            "18 read ABCD",
+            "22 unread EF",
+            "24 2 secret",
+            "24 word",
+        ];
+        assert_eq!(seen(&transcript), expected);
+    }
+}
