@@ -89,7 +89,9 @@ fn read(path: &Path, home: &Path) -> Opened {
     let mut command = Command::new("tshark");
     command.env("HOME", home).env("XDG_CONFIG_HOME", home).arg("-r").arg(path);
     command.args(["-T", "fields"]);
-    FIELDS.iter().for_each(|field| drop(command.args(["-e", field])));
+    for field in FIELDS {
+        command.args(["-e", field]);
+    }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut opened = Opened::default();
