@@ -16,6 +16,8 @@
 //! that was not recorded. When the connection has ended, [`Broker::take`] hands over the
 //! [`Connection`]: bytes, what was negotiated, the broker's own words for what went wrong.
 //!
+//! The other way round, [`mod@capture`] asks a live server what it speaks and makes a profile of it.
+//!
 //! Threads block; there is one for each broker and two for each connection. Every wait has a
 //! limit, see [`Limits`].
 

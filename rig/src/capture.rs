@@ -6,6 +6,7 @@ use brokers::capture::{self, Bounds, CaptureError, Captured, Target};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use suites::BrokerProfile;
+use suites::broker::NEVER_VISIBLE;
 
 /// MQTT over TLS, in the IANA registry of ports.
 const SECURE_MQTT: u16 = 8883;
@@ -153,7 +154,8 @@ pub fn capture(
 
 fn file(host: &Host, address: SocketAddr, found: Captured) -> File {
     let Captured { profile, unknown, connections } = found;
-    let comments: Vec<_> = unknown.iter().map(|line| format!("unknown: {line}")).collect();
+    let mut comments: Vec<_> = unknown.iter().map(|line| format!("unknown: {line}")).collect();
+    comments.push(format!("never seen from outside: {}", NEVER_VISIBLE.join(", ")));
     let toml = profile.to_toml(&comments);
     File { host: host.to_string(), address, connections, unknown, profile, toml }
 }

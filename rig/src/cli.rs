@@ -243,9 +243,10 @@ Examples:
   cargo rig capture 192.0.2.7 --server-name broker.example.com --rate 2
   cargo rig capture broker.example.com --format json          profile, text and what is unknown
 
-Only servers that you may test: it makes some 20 to 150 connections, one at a time, and breaks each
-off in the handshake; one or two handshakes are finished. It needs no credentials and sends no MQTT.
-What cannot be found out or replayed stands in the file as a comment that begins with `unknown:`.
+Only servers that you may test: it makes some 20 to 150 connections, one at a time, and breaks
+each off in the handshake; one or two handshakes are finished. It needs no credentials and sends
+no MQTT. What cannot be found out or replayed stands in the file as a comment that begins with
+`unknown:`.
 Exit codes: 0 the profile is made, 2 there is none: the reason is told, 3 a fault of the rig.";
 
 /// Arguments of `rig capture`.
@@ -278,10 +279,10 @@ Examples:
   cargo rig advise ours.toml --from mbedtls-2.4.0/rsa-16384+suiteb
   cargo rig advise emqx-5 --format json
 
-Nothing is started: snapshots say who was seen to connect, prediction says it of the rest. Figures are
-instructions and heap on the emulated Cortex-M3, and code of the ameba1's image if it is in the cache
-(`cargo rig list builds --build` puts it there). The change is worked out from the macros that the
-broker's suites need, and predicted.
+Nothing is started: snapshots say who was seen to connect, prediction says it of the rest.
+Figures are instructions and heap on the emulated Cortex-M3, and code of the ameba1's image if it
+is in the cache: `cargo rig list builds --build` puts it there. The change is worked out from the
+macros that the broker's suites need, and what comes of it is predicted.
 Exit codes: 0 a client connects or a change helps, 1 neither, 2 a name is unknown.";
 
 /// Arguments of `rig advise`.

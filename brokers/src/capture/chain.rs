@@ -203,3 +203,24 @@ fn validity(leaf: &X509Ref) -> Validity {
         _ => Validity::Now,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_makes_no_shape_and_is_said() {
+        let mut unknown = Vec::new();
+        assert_eq!(shape(&[b"junk".to_vec()], None, &mut unknown), None);
+        assert_eq!(unknown, ["certificate: a certificate of the chain cannot be read"]);
+        assert_eq!(shape(&[], None, &mut Vec::new()), None);
+    }
+
+    #[test]
+    fn keys_of_other_sizes_become_the_next_longer_kind() {
+        let kinds = [512, 1024, 1536, 2048, 2560, 3072, 4096, 8192].map(rsa_kind);
+        use KeyKind::{Rsa1024, Rsa2048, Rsa3072, Rsa4096};
+        let wanted = [Rsa1024, Rsa1024, Rsa2048, Rsa2048, Rsa3072, Rsa3072, Rsa4096, Rsa4096];
+        assert_eq!(kinds, wanted);
+    }
+}

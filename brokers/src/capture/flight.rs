@@ -153,3 +153,63 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     *rest = tail;
     Some(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// ServerHello of TLS 1.2 with an ECDHE suite, a Certificate message without certificates, a
+    /// ServerKeyExchange on secp256r1, a CertificateRequest and ServerHelloDone, in one record.
+    fn bytes() -> Vec<u8> {
+        let hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+        let exchange = [&[3, 0, 23, 3, 4, 5, 6][..], &[4, 1, 0, 1, 9]].concat();
+        let request = vec![1, 1, 0, 2, 4, 1, 0, 0];
+        let messages =
+            [(2, hello), (11, vec![0, 0, 0]), (12, exchange), (13, request), (14, vec![])];
+        let mut body = Vec::new();
+        for (kind, content) in messages {
+            body.extend([kind, 0, 0, u8::try_from(content.len()).unwrap()]);
+            body.extend(content);
+        }
+        [&[22, 3, 3, 0, u8::try_from(body.len()).unwrap()][..], &body].concat()
+    }
+
+    #[test]
+    fn a_flight_is_read_once_it_is_whole() {
+        let bytes = bytes();
+        for end in 0..bytes.len() {
+            assert!(Flight::parse(&bytes[..end]).is_none(), "{end} of {} bytes", bytes.len());
+        }
+        let flight = Flight::parse(&bytes).unwrap();
+        assert_eq!((flight.version, flight.suite), (ProtocolVersion::TLS1_2, CipherSuite(0xc02f)));
+        assert_eq!((flight.group, flight.scheme), (Some(NamedGroup(23)), Some(0x0401)));
+        assert!(flight.asks_for_certificate && flight.packed && !flight.session_id);
+        assert_eq!((flight.cut, flight.longest_record), (None, bytes.len() - 5));
+    }
+
+    #[test]
+    fn a_message_in_two_records_shows_where_records_end() {
+        let bytes = bytes();
+        let (first, second) = bytes[5..].split_at(30);
+        let record =
+            |body: &[u8]| [&[22, 3, 3, 0, u8::try_from(body.len()).unwrap()][..], body].concat();
+        let flight = Flight::parse(&[record(first), record(second)].concat()).unwrap();
+        assert_eq!(flight.cut, Some(30));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _none = Flight::parse(&bytes);
+            let mut real = super::tests::bytes();
+            let at = bytes.len().min(real.len());
+            bytes.truncate(at);
+            for (place, byte) in real.iter_mut().skip(5).zip(&bytes) {
+                // One bit in a few, so that the rest still makes sense.
+                *place ^= if byte.count_ones() > 5 { 1 << (byte % 8) } else { 0 };
+            }
+            let _perhaps = Flight::parse(&real);
+        }
+    }
+}

@@ -90,19 +90,18 @@ fn ways<'a>(
     lengths.push(build.content_length);
     lengths.sort_unstable();
     lengths.dedup();
+    let header = known.header(&build.name);
     let mut ways = Vec::new();
     for other in known.profiles().filter(|other| is_plain(other) && (verifies(other) || !safe)) {
         let Some((_, fuller)) = fuller(known, base, other) else { continue };
         let calls = calls::between(profile, other);
         for added in macro_sets(&fuller, build, brokers) {
             for content_length in &lengths {
-                let mut lines: Vec<_> = added
-                    .iter()
-                    .map(|name| format!("define MBEDTLS_{name} in config_rsa.h"))
-                    .collect();
+                let define = |name: &&str| format!("define MBEDTLS_{name} in {header}");
+                let mut lines: Vec<_> = added.iter().map(define).collect();
                 if *content_length != build.content_length {
-                    let define = format!("MBEDTLS_SSL_MAX_CONTENT_LEN {content_length}");
-                    lines.push(format!("define {define} in config_rsa.h"));
+                    let length = format!("MBEDTLS_SSL_MAX_CONTENT_LEN {content_length}");
+                    lines.push(format!("define {length} in {header}"));
                 }
                 lines.extend(calls.iter().cloned());
                 let content_length = *content_length;

@@ -1,6 +1,7 @@
 //! What is known of each client with each broker: seen in snapshots, else predicted; and what it cost.
 
 use super::Asked;
+use crate::firmware::BuildInfo;
 use crate::predictor::{Predictor, PredictorError};
 use crate::project::Project;
 use anyhow::Result;
@@ -67,7 +68,8 @@ pub struct Unsaid {
 /// Everything on disk that an advice is made from.
 pub struct Known<'a> {
     library: &'a Library,
-    builds: BTreeSet<BuildName>,
+    /// Each with its configuration header.
+    builds: BTreeMap<BuildName, String>,
     pub(super) predictor: Predictor,
     hellos: BTreeMap<ClientName, Recorded>,
     seen: BTreeMap<CellId, (Outcome, String)>,
@@ -84,9 +86,12 @@ impl<'a> Known<'a> {
     pub fn load(
         project: &Project,
         library: &'a Library,
-        builds: BTreeSet<BuildName>,
+        builds: &[BuildInfo],
         predictor: Predictor,
     ) -> Result<Self> {
+        // The rig's own headers are called after those of the SDK.
+        let header = |build: &BuildInfo| build.header.trim_start_matches("rig_").to_owned();
+        let builds = builds.iter().map(|build| (build.name.clone(), header(build))).collect();
         let mut known = Self {
             library,
             builds,
@@ -96,7 +101,7 @@ impl<'a> Known<'a> {
             figures: BTreeMap::new(),
             agreed: BTreeMap::new(),
         };
-        for build in &known.builds {
+        for build in known.builds.keys() {
             for profile in library.profiles.keys() {
                 let client = ClientName { build: build.clone(), profile: profile.clone() };
                 let path = Recorded::path(&project.suites(), &client);
@@ -159,7 +164,7 @@ impl<'a> Known<'a> {
         let all: BTreeSet<_> = self.hellos.keys().chain(seen).collect();
         let with_profile = |client: &ClientName| {
             let profile = self.library.profiles.get(&client.profile)?;
-            self.builds.contains(&client.build).then(|| (client.clone(), profile))
+            self.builds.contains_key(&client.build).then(|| (client.clone(), profile))
         };
         all.into_iter().filter_map(with_profile).collect()
     }
@@ -169,11 +174,16 @@ impl<'a> Known<'a> {
     /// # Errors
     /// [`Unknown`] with the nearest build or profile.
     pub fn profile(&self, client: &ClientName) -> Result<&'a ClientProfile, Unknown> {
-        if !self.builds.contains(&client.build) {
-            let known = self.builds.iter().map(BuildName::as_str);
+        if !self.builds.contains_key(&client.build) {
+            let known = self.builds.keys().map(BuildName::as_str);
             return Err(Unknown::new("build", client.build.as_str(), known, "rig list builds"));
         }
         self.library.profile(&client.profile)
+    }
+
+    /// The configuration header of a build, as the SDK calls it.
+    pub(super) fn header(&self, build: &BuildName) -> &str {
+        self.builds.get(build).map_or("the configuration header", String::as_str)
     }
 
     /// The profiles that there are.

@@ -22,9 +22,8 @@ pub(super) fn run(args: &AdviseArgs, format: Format, terminal: &mut Terminal) ->
         args.brokers.iter().map(|broker| asked(broker, &library)).collect::<Result<_>>()?;
     let builder = Builder::new(project.root(), &project.cache());
     let builds = builder.builds()?;
-    let names = builds.iter().map(|build| build.name.clone()).collect();
     let predictor = Predictor::new(&builds, &project)?;
-    let known = Known::load(&project, &library, names, predictor)?;
+    let known = Known::load(&project, &library, &builds, predictor)?;
     known.profile(&base)?;
     let advice = advise(&known, &builder, &brokers, &base).map_err(fault)?;
     let shown = if args.all { usize::MAX } else { SHOWN };

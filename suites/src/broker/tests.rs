@@ -152,6 +152,41 @@ fn the_visible_form_is_a_profile_and_its_own_visible_form() {
     }
 }
 
+/// A key that is left out and not listed would be left out silently.
+#[test]
+fn what_cannot_be_seen_is_listed_by_name() {
+    let table = |profile: &BrokerProfile| profile.to_toml(&[]).parse::<toml::Table>().unwrap();
+    let certificate = |table: &mut toml::Table| match table.remove("certificate") {
+        Some(toml::Value::Table(keys)) => keys,
+        _ => toml::Table::new(),
+    };
+    let listed = |key: &str| {
+        let named = |(names, _): &(&str, &str)| {
+            names.split([' ', ',']).any(|name| {
+                name == key || key.strip_prefix("certificate.").is_some() && name == "certificate"
+            })
+        };
+        INVISIBLE.iter().any(named)
+    };
+    let mut met = std::collections::BTreeSet::new();
+    for profile in library() {
+        let (mut all, mut seen) = (table(&profile), table(&profile.visible()));
+        for (prefix, all, seen) in
+            [("certificate.", certificate(&mut all), certificate(&mut seen)), ("", all, seen)]
+        {
+            let keys = all.keys().chain(seen.keys()).filter(|key| all.get(*key) != seen.get(*key));
+            met.extend(keys.map(|key| format!("{prefix}{key}")));
+        }
+    }
+    assert!(met.len() > 8, "the library tries too little: {met:?}");
+    for key in met {
+        assert!(listed(&key), "{key}");
+    }
+    for key in NEVER_VISIBLE {
+        assert!(listed(key), "{key}");
+    }
+}
+
 #[test]
 fn groups_fold_into_one_list_and_exceptions() {
     let (p256, p384, x25519) = (NamedGroup(23), NamedGroup(24), NamedGroup(29));

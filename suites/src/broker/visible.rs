@@ -17,7 +17,7 @@ use tls_parser::{TlsCipherAu, TlsCipherEncMode, TlsCipherKx, TlsCipherSuite};
 use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// Keys that a capture cannot see, never or under a condition, and why.
-pub const INVISIBLE: [(&str, &str); 20] = [
+pub const INVISIBLE: [(&str, &str); 22] = [
     (
         "front",
         "a library has no name on the wire; the replay is OpenSSL's, or rustls' if the server packs several messages into one record as that does",
@@ -30,7 +30,9 @@ pub const INVISIBLE: [(&str, &str); 20] = [
     ("renegotiation", "to ask for it takes a second handshake inside the first"),
     ("security_level", "seen only in what it rules out: versions, suites, signature algorithms"),
     ("certificate.authority", "which authorities a device knows is the device's business"),
-    ("certificate, all of it", "where every suite has a pre-shared key, none is sent"),
+    ("certificate, client_auth", "where every suite has a pre-shared key, none is sent"),
+    ("certificate.message_bytes", "if it is what the chain takes by itself"),
+    ("suite_groups", "where each suite's group is the only one of all"),
     ("certificate.hash", "Ed25519 signs without one"),
     ("server_order", "with one suite of TLS 1.3 and one of TLS 1.2 there is no order"),
     ("the order of cipher_suites", "where the client's order decides, the server has none"),
@@ -54,6 +56,9 @@ pub const INVISIBLE: [(&str, &str); 20] = [
     ),
     ("sni", "if the server is reached by an address, which cannot be named"),
 ];
+
+/// The keys of [`INVISIBLE`] that nothing makes visible, and that a server has all the same.
+pub const NEVER_VISIBLE: [&str; 3] = ["renegotiation", "security_level", "certificate.authority"];
 
 /// What OpenSSL 3 signs with if nothing is said, most wanted first, without what takes a key of a
 /// kind that no profile has: SSL_CTX_set1_sigalgs_list(3).
