@@ -166,10 +166,8 @@ impl Capture<'_> {
         say("its certificate, and whether it wants one");
         let whole = self.whole(&lists, &groups)?;
         let name = self.target.server_name.as_deref();
-        let certificate = match chain::shape(&whole.chain, name, &mut self.unknown) {
-            Some(certificate) => certificate,
-            None => Certificate::default(),
-        };
+        let certificate: Certificate =
+            chain::shape(&whole.chain, name, &mut self.unknown).unwrap_or_default();
         say("tickets, sessions, record sizes and the server name");
         let flights = &lists.flights;
         let cbc = flights.iter().find(|flight| {
@@ -362,7 +360,6 @@ impl Capture<'_> {
     }
 
     /// Groups for all suites, and those that a suite has of its own.
-    #[expect(clippy::type_complexity, reason = "a profile's two keys")]
     fn groups(
         &mut self,
         lists: &Lists,

@@ -161,7 +161,7 @@ mod tests {
 
     /// ServerHello of TLS 1.2 with an ECDHE suite, a Certificate message without certificates, a
     /// ServerKeyExchange on secp256r1, a CertificateRequest and ServerHelloDone, in one record.
-    fn bytes() -> Vec<u8> {
+    fn whole() -> Vec<u8> {
         let hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
         let exchange = [&[3, 0, 23, 3, 4, 5, 6][..], &[4, 1, 0, 1, 9]].concat();
         let request = vec![1, 1, 0, 2, 4, 1, 0, 0];
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_flight_is_read_once_it_is_whole() {
-        let bytes = bytes();
+        let bytes = whole();
         for end in 0..bytes.len() {
             assert!(Flight::parse(&bytes[..end]).is_none(), "{end} of {} bytes", bytes.len());
         }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_message_in_two_records_shows_where_records_end() {
-        let bytes = bytes();
+        let bytes = whole();
         let (first, second) = bytes[5..].split_at(30);
         let record =
             |body: &[u8]| [&[22, 3, 3, 0, u8::try_from(body.len()).unwrap()][..], body].concat();
@@ -202,7 +202,7 @@ mod tests {
         #[test]
         fn nothing_makes_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _none = Flight::parse(&bytes);
-            let mut real = super::tests::bytes();
+            let mut real = whole();
             let at = bytes.len().min(real.len());
             bytes.truncate(at);
             for (place, byte) in real.iter_mut().skip(5).zip(&bytes) {
