@@ -4,7 +4,7 @@
 //! their own texts. `textLength` makes every viewer fit the text to its box, whatever font it has.
 
 use crate::record::Verdict;
-use crate::text::{is_xml, shorten};
+use crate::text::{for_xml, shorten};
 use crate::words;
 use crate::writers::Recorded;
 use quick_xml::escape::escape;
@@ -74,6 +74,5 @@ fn width(text: &str) -> usize {
 const LONGEST: usize = 60;
 
 fn safe(text: &str) -> String {
-    let text: String = text.chars().filter(|c| is_xml(*c)).collect();
-    escape(&*shorten(&text, LONGEST)).into_owned()
+    escape(&*shorten(&for_xml(text), LONGEST)).into_owned()
 }

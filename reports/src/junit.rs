@@ -19,7 +19,7 @@
 //! forbid; so this is written with quick-xml, on which that crate stands, too.
 
 use crate::record::{CellRecord, Verdict};
-use crate::text::{is_xml, shorten};
+use crate::text::{for_xml, shorten};
 use crate::words;
 use crate::writers::Recorded;
 use quick_xml::Writer;
@@ -320,22 +320,14 @@ fn seconds(ns: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// Text between tags: of bearable length, and of characters that XML knows.
+/// Text between tags: of bearable length, one line for each of its own, and nothing in it that a
+/// reader cannot see.
 fn body(text: &str) -> String {
     let text = shorten(text, TEXT_LIMIT);
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // A reader of XML makes a line feed of it: shown, so that it stays what it was.
-            '\r' => safe.push_str("\\r"),
-            _ if is_xml(c) => safe.push(c),
-            _ => safe.extend(c.escape_default()),
-        }
-    }
-    safe
+    text.split('\n').map(for_xml).collect::<Vec<_>>().join("\n")
 }
 
 /// The same for an attribute, in which a reader makes spaces of line feeds.
 fn attribute(text: &str) -> String {
-    body(text).replace('\n', "; ").replace('\t', " ")
+    body(text).replace('\n', "; ")
 }

@@ -1,6 +1,7 @@
 //! Text from devices, brokers and files on its way into a report: cut to a bearable length, and
 //! without what a format cannot hold.
 
+use crate::transcript::printable;
 use std::borrow::Cow;
 
 /// The start of `text`, at most `limit` bytes of it; what is left out is counted, never hidden.
@@ -13,9 +14,12 @@ pub(crate) fn shorten(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{start} [{} bytes more]", rest.len()))
 }
 
-/// Whether XML 1.0 (section 2.2) can hold the character at all, escaped or not.
-pub(crate) fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+/// A line of text for XML, not yet escaped: what cannot be seen, turns the direction of writing or
+/// is no character of XML 1.0 (section 2.2) is shown as its code.
+pub(crate) fn for_xml(line: &str) -> String {
+    let shown = printable(line.as_bytes());
+    // The only two of the others that are no control characters.
+    shown.replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
 }
 
 #[cfg(test)]
@@ -32,8 +36,9 @@ mod tests {
     }
 
     #[test]
-    fn xml_has_no_nul_no_escape_and_no_half_of_a_pair() {
-        assert!("\t\n\r a\u{fffd}\u{1f980}".chars().all(is_xml));
-        assert!(!"\0\u{1}\u{8}\u{b}\u{c}\u{1b}\u{1f}\u{fffe}\u{ffff}".chars().any(is_xml));
+    fn xml_gets_no_nul_no_escape_and_no_turned_text() {
+        assert_eq!(for_xml("a \u{fffd} \u{e4} \u{1f980} <&>"), "a \u{fffd} \u{e4} \u{1f980} <&>");
+        let hidden = "\0\u{1}\u{1b}\u{9b}\r\u{202e}\u{fffe}\u{ffff}";
+        assert_eq!(for_xml(hidden), r"\u{0}\u{1}\u{1b}\u{9b}\r\u{202e}\u{fffe}\u{ffff}");
     }
 }

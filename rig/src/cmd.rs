@@ -12,6 +12,8 @@ mod list;
 mod predict;
 mod report;
 mod run;
+#[cfg(test)]
+mod schemas;
 
 use crate::board::BoardError;
 use crate::cli::{Cli, Command, Format};

@@ -11,6 +11,7 @@ use crate::plan;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use suites::Library;
@@ -19,9 +20,11 @@ use suites::predict::recorded::Recorded;
 use suites::suite::Suite;
 
 /// One thing in a list.
-#[derive(Serialize)]
-struct Row {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Row {
+    /// What commands and files call it.
     name: String,
+    /// A sentence about it.
     about: String,
 }
 

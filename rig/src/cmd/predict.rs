@@ -9,15 +9,18 @@ use crate::project::Project;
 use crate::summary::{self, Paint};
 use crate::terminal::Terminal;
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;
 use suites::predict::{Elimination, Filter, Predicted, Step};
 use suites::{CellId, ClientName, Library, Unknown, names};
 
 /// The JSON document.
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Answer {
+    /// The cell.
     cell: CellId,
+    /// What becomes of it.
     predicted: Predicted,
 }
 
