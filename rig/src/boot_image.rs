@@ -40,7 +40,9 @@ pub(crate) const PATTERN: [u8; 16] = [
 /// Load addresses that the vendor's image1 accepts for an image2, both included.
 const IMAGE2_LOAD: Range<u32> = 0x1000_6000..0x1000_a001;
 /// Says that an image2 is valid; of two, the one that is marked so is started.
-const IMAGE2_VALID: [u8; 8] = *b"81958711";
+pub(crate) const IMAGE2_VALID: [u8; 8] = *b"81958711";
+/// Where it lies: behind the header's length and load address.
+pub(crate) const IMAGE2_VALID_OFFSET: u32 = IMAGE2_OFFSET + 8;
 /// Behind the entry at the start of an image2's body.
 const IMAGE2_MARK: [u8; 7] = *b"RTKWin\0";
 /// Where image1 looks for a further part, for SDRAM: as if the flash were empty there.

@@ -11,7 +11,7 @@
 use crate::backup;
 use crate::bench::{Bench, Board, Line, Probe, discover};
 use crate::board::attached;
-use crate::boot_image::PATTERN;
+use crate::boot_image::{IMAGE2_OFFSET, IMAGE2_VALID, IMAGE2_VALID_OFFSET, PATTERN, PROTECTED};
 use crate::deadline::Interrupt;
 use crate::probe::{Chip, Debugger, ProbeError, Reset};
 use serde::Serialize;
@@ -59,9 +59,8 @@ const WANTED: [(&str, u32); 11] = [
 const ROM_PC: u32 = 0x100;
 const ROM_SP: u32 = 0x1fff_fffc;
 
-/// Of an image2 in the vendor's layout, and in mbed-os's.
-const VENDOR_IMAGE2: (usize, &[u8]) = (0xb008, b"81958711");
-const MBED_IMAGE2: (usize, [u8; 4]) = (0xb000, 0x8195_0001u32.to_le_bytes());
+/// With what an image2 in mbed-os's layout starts.
+const MBED_IMAGE2: [u8; 4] = 0x8195_0001u32.to_le_bytes();
 
 /// Takes the steps in order; those that need the chip are left out if it does not answer.
 #[must_use]
@@ -202,20 +201,22 @@ const HEAD: u32 = 0xc000;
 
 /// What the start of a flash holds.
 fn content(head: &[u8]) -> Vec<String> {
-    let at =
-        |from: usize, bytes: &[u8]| head.get(from..).is_some_and(|rest| rest.starts_with(bytes));
+    let at = |from: u32, bytes: &[u8]| {
+        head.get(from as usize..).is_some_and(|rest| rest.starts_with(bytes))
+    };
     let image1 = match at(0, &PATTERN) {
         true => "image1: its header is there",
         false => "image1: no header; the board stops in its ROM console",
     };
-    let image2 = if at(VENDOR_IMAGE2.0, VENDOR_IMAGE2.1) {
+    let image2 = if at(IMAGE2_VALID_OFFSET, &IMAGE2_VALID) {
         "image2: in the vendor's layout, which `--into flash` writes"
-    } else if at(MBED_IMAGE2.0, &MBED_IMAGE2.1) {
+    } else if at(IMAGE2_OFFSET, &MBED_IMAGE2) {
         "image2: in mbed-os's layout: this board's image1 does not start what `--into flash` writes"
     } else {
         "image2: none that is known"
     };
-    let own = head.get(0x8000..0xb000).unwrap_or_default();
+    let own = PROTECTED.start as usize..PROTECTED.end as usize;
+    let own = head.get(own).unwrap_or_default();
     let factory = match own.iter().all(|byte| *byte == 0xff) {
         true => "factory data (0x8000 to 0xafff): EMPTY; this unit has none, or it was erased",
         false => "factory data (0x8000 to 0xafff): there",
@@ -251,13 +252,13 @@ mod tests {
         ");
         head[..16].copy_from_slice(&PATTERN);
         head[0x9080] = 1;
-        head[0xb000..0xb004].copy_from_slice(&MBED_IMAGE2.1);
+        head[0xb000..0xb004].copy_from_slice(&MBED_IMAGE2);
         insta::assert_snapshot!(content(&head).join("\n"), @r"
         image1: its header is there
         image2: in mbed-os's layout: this board's image1 does not start what `--into flash` writes
         factory data (0x8000 to 0xafff): there
         ");
-        head[0xb008..0xb010].copy_from_slice(VENDOR_IMAGE2.1);
+        head[0xb008..0xb010].copy_from_slice(&IMAGE2_VALID);
         assert!(content(&head)[1].contains("vendor's layout"));
     }
 }

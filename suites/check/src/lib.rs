@@ -1,4 +1,4 @@
-//! Runs a client's cells of one suite on one kind of board, for the tests in `tests/`.
+//! Runs cells of one suite on one kind of board, for the tests in `tests/`.
 //!
 //! The tests and `rig run` read the same snapshots. Here a difference shows as insta shows it: what
 //! was seen is laid over the snapshot, with figures within their tolerance left as they stand, so
@@ -63,21 +63,25 @@ pub fn open() -> Result<(Project, Library), Box<dyn Error>> {
     Ok((project, library))
 }
 
-/// Runs all cells of `client` in `suite`, each beside its prediction; they come back in the suite's
-/// order.
+/// Runs the cells of `suite` that pass `filter` (as in `rig run --filter`), each beside its
+/// prediction; they come back in the order of the plan.
 ///
 /// # Errors
 /// What cannot be built or started. A fault within a cell is in the cell.
-pub fn cells(suite: &str, client: &ClientName, kind: Kind) -> Result<Vec<Cell>, Box<dyn Error>> {
+pub fn cells(suite: &str, filter: &str, kind: Kind) -> Result<Vec<Cell>, Box<dyn Error>> {
     let (project, library) = open()?;
     let builder = Builder::new(project.root(), &project.cache());
-    let filter = format!("{client}/");
     let builds = builder.builds()?;
-    let jobs = plan::expand(&library, &builds, &[suite.to_owned()], &[filter], None)?;
+    let jobs = plan::expand(&library, &builds, &[suite.to_owned()], &[filter.to_owned()], None)?;
     let predictions = Predictor::new(&builds, &project)?.of(&jobs)?;
     let order: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
-    let image = builder.image(&client.build, kind.target(), &mut |_| {})?;
-    let images = BTreeMap::from([(client.build.clone(), image)]);
+    let mut images = BTreeMap::new();
+    for build in jobs.iter().map(|job| &job.cell.client.build) {
+        if !images.contains_key(build) {
+            let image = builder.image(build, kind.target(), &mut |_| {})?;
+            images.insert(build.clone(), image);
+        }
+    }
     let brokers = brokers::Brokers::new(&project.cache().join("pki"))?;
     let interrupt = Interrupt::default();
     let workshop = Workshop {

@@ -13,7 +13,7 @@ fn check(suite: &str, client: &str, kind: Kind) {
         return;
     }
     let client: ClientName = client.parse().unwrap();
-    let seen = cells(suite, &client, kind).unwrap();
+    let seen = cells(suite, &format!("{client}/"), kind).unwrap();
     assert!(!seen.is_empty(), "{client} is in no cell of {suite}");
     assert_eq!(surprises(&seen).unwrap(), "");
     assert_eq!(other_hellos(&seen).unwrap(), "");
@@ -60,8 +60,7 @@ fn versions(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind
     check("versions", client, kind);
 }
 
-/// Every client profile. On the native board alone: a profile is about what is sent and accepted, and
-/// the suites above see to it that both boards do the same.
+/// Every client profile.
 #[rstest]
 #[case("mbedtls-2.4.0/all-16384+bare-hello")]
 #[case("mbedtls-2.4.0/all-16384+client-ec")]
@@ -132,7 +131,13 @@ fn versions(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind
 #[case("mbedtls-3.6/all-16384+tls13-cap")]
 #[case("mbedtls-3.6/all-16384+suiteb-host-name")]
 #[case("mbedtls-3.6/all-16384+client-rsa")]
-fn clients(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
+#[case("mbedtls-2.4.0/all-16384+default")]
+#[case("mbedtls-2.4.0/rsa-16384+default")]
+#[case("mbedtls-2.4.0/rsa-16384+client-rsa")]
+#[case("mbedtls-2.16.0/rsa-16384+client-rsa")]
+#[case("mbedtls-2.16.0/all-16384+psk")]
+#[case("mbedtls-3.6/all-16384+psk")]
+fn clients(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
     check("clients", client, kind);
 }
 
@@ -144,11 +149,12 @@ fn clients(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
 #[case("cipher suites", "mbedtls-2.4.0/rsa-16384+one-ecdhe-rsa-gcm")]
 #[case("cipher suites", "mbedtls-2.4.0/rsa-16384+psk")]
 #[case("a pre-shared key", "mbedtls-2.4.0/rsa-16384+psk-beside-certificates")]
+#[case("a pre-shared key", "mbedtls-2.28/all-16384+psk")]
 #[case("a TLS version", "mbedtls-2.4.0/rsa-16384+tls13-only")]
 #[case("a TLS version", "mbedtls-3.6/all-16384+tls10-only")]
 #[case("a TLS version", "mbedtls-3.6/all-16384+tls11-cap")]
 fn unsupported(#[case] reason: &str, #[case] client: &str) {
-    let cells = cells("clients", &client.parse().unwrap(), Kind::Native).unwrap();
+    let cells = cells("clients", &format!("{client}/"), Kind::Native).unwrap();
     assert!(!cells.is_empty(), "{client} is in no cell");
     for cell in cells {
         assert_eq!(cell.record.outcome.result, OutcomeKind::Unsupported, "{}", cell.record.cell);
@@ -187,8 +193,33 @@ fn brokers(#[case] client: &str, #[values(Kind::Native)] kind: Kind) {
     check("brokers", client, kind);
 }
 
+/// A part of the pairwise plan on both boards, compared field by field with each other and with the
+/// snapshots. CI runs the whole: `cargo rig run pairwise --board qemu`, and `--board native`.
+#[rstest]
+#[case::as_shipped("mbedtls-2.4.0/rsa-4096")]
+#[case::with_tls13("mbedtls-3.6/all-4096")]
+fn pairwise_on_both_boards(#[case] build: &str) {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let (project, _) = open().unwrap();
+    let run = |kind| {
+        let seen = cells("pairwise", &format!("{build}+"), kind).unwrap();
+        assert!(!seen.is_empty(), "no cell of pairwise has {build}");
+        assert_eq!(surprises(&seen).unwrap(), "");
+        seen
+    };
+    for (native, qemu) in run(Kind::Native).into_iter().zip(run(Kind::Qemu)) {
+        let cell = &native.record.cell;
+        assert_eq!(native.seen, qemu.seen, "{cell}: native, qemu");
+        let path = Snapshot::path(&project.suites(), "pairwise", &native.record.client);
+        let expected = Snapshot::load(&path).unwrap().unwrap_or_default();
+        assert_eq!(expected.0.get(&native.record.broker), native.seen.as_ref(), "{cell}: snapshot");
+    }
+}
+
 /// A client that is added to a suite must be added above as well. A survey is too large for this:
-/// CI runs it as `cargo rig run full`, which fails on what it does not expect.
+/// CI runs it as `cargo rig run`, which fails on what it does not expect.
 #[test]
 fn no_client_is_forgotten() {
     let source = include_str!("snapshots.rs");
