@@ -30,6 +30,7 @@ pub mod record;
 pub mod schema;
 mod text;
 pub mod transcript;
+pub mod upgrade;
 pub mod words;
 pub mod writers;
 

@@ -211,6 +211,9 @@ pub struct ImageRecord {
     /// What it was compiled with, as it says itself; missing if it no longer answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compilers: Option<String>,
+    /// Bytes of its code and constants; missing for a program of the host, where they mean little.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code_bytes: Option<u64>,
 }
 
 impl Verdict {

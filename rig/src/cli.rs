@@ -47,7 +47,8 @@ pub enum Command {
         /// Of which kind
         #[arg(value_enum)]
         what: What,
-        /// With `cells`: of these suites; all suites if none is named
+        /// With `cells`: of these suites; all suites if none is named. With `upgrades`: the folder of
+        /// a run; the newest run if none is named
         suites: Vec<String>,
         /// With `builds`: build the images that are not in the cache, so that their sizes are known
         #[arg(long)]
@@ -234,6 +235,9 @@ pub enum What {
     Suites,
     /// The cells of suites
     Cells,
+    /// Who connects to whom with which version of the TLS library, at what cost: from the record of a
+    /// run, as a rule of `cargo rig run upgrades --board qemu`
+    Upgrades,
 }
 
 const CAPTURE_EXAMPLES: &str = "\

@@ -247,7 +247,8 @@ impl Worker<'_> {
         let compilers = clock.as_ref().map(|clock| clock.compilers.clone());
         let mut cell = conclude(job, self.station.name(), transcript, clock);
         let image = self.workshop.images.get(&job.cell.client.build);
-        cell.record.image = image.map(|image| ImageRecord { id: image.id.clone(), compilers });
+        cell.record.image =
+            image.map(|image| ImageRecord { id: image.id.clone(), compilers, code_bytes: None });
         cell.record.tries = tries;
         cell.record.recovery = recovery;
         cell

@@ -22,6 +22,7 @@ const MANY: usize = 80;
 #[case::shard_out_of_range("run smoke --shard 3/2", 2)]
 #[case::nothing_selected("run smoke --filter +psk", 4)]
 #[case::shard_without_cells("run smoke --shard 3/3", 4)]
+#[case::no_run_to_show("list upgrades nowhere", 2)]
 fn what_was_asked_for_does_not_exist(
     #[context] context: Context,
     #[case] line: &str,

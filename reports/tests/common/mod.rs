@@ -106,7 +106,7 @@ pub fn hostile() -> Recorded {
         cell.board = BoardName { name: text(), kind: text() };
         cell.note = Some(text());
         cell.outcome.error = Some(text());
-        cell.image = Some(ImageRecord { id: text(), compilers: Some(text()) });
+        cell.image = Some(ImageRecord { id: text(), compilers: Some(text()), code_bytes: Some(1) });
         let change = Change { field: text(), expected: text(), seen: text() };
         cell.changes = vec![change.clone()];
         cell.surprises = vec![change];

@@ -10,10 +10,13 @@ use crate::firmware::Builder;
 use crate::plan;
 use crate::project::Project;
 use crate::terminal::Terminal;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use reports::record::{read_cells, read_run};
+use reports::upgrade::Upgrades;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use suites::Library;
 use suites::fingerprint::Fingerprint;
 use suites::predict::recorded::Recorded;
@@ -54,6 +57,7 @@ pub(super) fn run(
             of(library.brokers.values().map(|broker| (&broker.name, &broker.summary)))
         }
         What::Suites => suites_of(&Library::load(&project.suites())?),
+        What::Upgrades => return upgrades(&project, suites, format, terminal),
         What::Cells => cells(&project, &Library::load(&project.suites())?, suites)?,
     };
     let empty = rows.is_empty();
@@ -62,6 +66,26 @@ pub(super) fn run(
         columns(&rows)
     })?;
     Ok(if empty { Exit::NothingSelected } else { Exit::AsExpected })
+}
+
+/// The tables of one run.
+fn upgrades(
+    project: &Project,
+    folders: &[String],
+    format: Format,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
+    let folder = match folders {
+        [] => project.cache().join("latest"),
+        [folder] => PathBuf::from(folder),
+        _ => bail!("one table is of one run: name one folder"),
+    };
+    let run = read_run(&folder).with_context(
+        || "no run to show: `cargo rig run upgrades --board qemu` makes the one that this is for",
+    )?;
+    let upgrades = Upgrades::of(&run, &read_cells(&folder)?);
+    super::write(terminal, format, &upgrades, || upgrades.text())?;
+    Ok(Exit::AsExpected)
 }
 
 fn row(name: &str, about: &str) -> Row {

@@ -6,7 +6,7 @@ use crate::cli::{Format, RunArgs};
 use crate::command::LogLines;
 use crate::deadline::Interrupt;
 use crate::exit::Exit;
-use crate::firmware::{Builder, Image, Target};
+use crate::firmware::{Builder, Image, Layout, Target};
 use crate::plan::{self, Job};
 use crate::predictor::{Hellos, Predictor};
 use crate::project::Project;
@@ -83,6 +83,10 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         .map_err(fault)
         .context("cannot listen for Ctrl-C")?;
     let images = images(&builder, target(&chosen), &jobs, terminal)?;
+    let sizes = match target(&chosen) {
+        Target::Native => BTreeMap::new(),
+        _ => code_sizes(&images).map_err(fault)?,
+    };
     let (slots, _locks) = boards::slots(&chosen, args.jobs, jobs.len(), &builder, terminal)?;
     let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
     let brokers = brokers.with_logs(&folder.join("brokers"));
@@ -103,6 +107,9 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     let mut foreign = None;
     crate::run::run(&workshop, jobs, slots, |mut event| {
         if let RunEvent::Finished(cell) = &mut event {
+            if let Some(image) = &mut cell.record.image {
+                image.code_bytes = sizes.get(&cell.record.build).copied();
+            }
             let snapshot = snapshots.of(&cell.suite, &cell.record.client);
             cell.set_beside(predictions.get(&cell.record.cell));
             cell.compare(snapshot, &library.known);
@@ -274,6 +281,18 @@ fn images(
     }
     terminal.done();
     Ok(images)
+}
+
+/// What each image's code and constants take, in bytes.
+fn code_sizes(images: &BTreeMap<BuildName, Image>) -> Result<BTreeMap<BuildName, u64>> {
+    let size = |(build, image): (&BuildName, &Image)| {
+        let path = image.path.display();
+        let bytes = std::fs::read(&image.path).with_context(|| format!("cannot read {path}"))?;
+        let layout = Layout::read(&bytes)
+            .with_context(|| format!("{path} is no firmware image; remove it"))?;
+        Ok((build.clone(), layout.code))
+    };
+    images.iter().map(size).collect()
 }
 
 /// With `--format json`: each finished cell as a line, at once.

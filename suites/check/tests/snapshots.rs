@@ -136,6 +136,7 @@ fn versions(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind
 #[case("mbedtls-2.4.0/rsa-16384+client-rsa")]
 #[case("mbedtls-2.16.0/rsa-16384+client-rsa")]
 #[case("mbedtls-2.16.0/all-16384+psk")]
+#[case("mbedtls-2.28/all-16384+psk")]
 #[case("mbedtls-3.6/all-16384+psk")]
 fn clients(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind) {
     check("clients", client, kind);
@@ -149,7 +150,6 @@ fn clients(#[case] client: &str, #[values(Kind::Native, Kind::Qemu)] kind: Kind)
 #[case("cipher suites", "mbedtls-2.4.0/rsa-16384+one-ecdhe-rsa-gcm")]
 #[case("cipher suites", "mbedtls-2.4.0/rsa-16384+psk")]
 #[case("a pre-shared key", "mbedtls-2.4.0/rsa-16384+psk-beside-certificates")]
-#[case("a pre-shared key", "mbedtls-2.28/all-16384+psk")]
 #[case("a TLS version", "mbedtls-2.4.0/rsa-16384+tls13-only")]
 #[case("a TLS version", "mbedtls-3.6/all-16384+tls10-only")]
 #[case("a TLS version", "mbedtls-3.6/all-16384+tls11-cap")]
