@@ -3,6 +3,9 @@
 //! The sources are in no repository of ours. Each stack has a manifest (`stacks/<name>/Cargo.toml`)
 //! with its own lock file that pins the crate which carries them; cargo downloads and checks it,
 //! and says where it lies.
+//!
+//! A user's own build has its sources in `RIG_TREE` and its header in `RIG_CONFIG`, which the rig has
+//! made from the user's (see `rig/src/firmware/own.rs`).
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,6 +25,9 @@ const DEBUG_FUNCTIONS: [&str; 7] =
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=RIG_BUILD");
     println!("cargo::rerun-if-env-changed=RIG_IMAGE");
+    println!("cargo::rerun-if-env-changed=RIG_TREE");
+    println!("cargo::rerun-if-env-changed=RIG_CONFIG");
+    println!("cargo::rerun-if-env-changed=RIG_CONFIG_FOLDER");
     println!("cargo::rerun-if-changed=shim");
     println!("cargo::rerun-if-changed=sets");
     println!("cargo::rerun-if-changed=stacks");
@@ -32,9 +38,24 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo::rustc-env=RIG_COMPILERS={}", compilers()?);
 
-    let build = Build::find(&name)?;
-    let sources = sources(&build)?;
-    compile(&build, &sources)?;
+    let mut compiler = cc::Build::new();
+    let sources = match env::var_os("RIG_TREE") {
+        Some(tree) => {
+            let tree = PathBuf::from(tree);
+            own_config(&mut compiler, &tree)?;
+            tree
+        }
+        None => {
+            let build = Build::find(&name)?;
+            compiler
+                .include(&build.stack)
+                .include("sets")
+                .define("MBEDTLS_CONFIG_FILE", format!("\"{}\"", build.header).as_str())
+                .define("RIG_CONTENT_LENGTH", build.content_length.to_string().as_str());
+            sources(&build)?
+        }
+    };
+    compile(compiler, &sources)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("error_names.rs"), error_names(&sources.join("include/mbedtls"))?)?;
     Ok(())
@@ -124,17 +145,30 @@ fn sources(build: &Build) -> Result<PathBuf, Box<dyn Error>> {
     Ok(root.join(&build.sources))
 }
 
-fn compile(build: &Build, sources: &Path) -> Result<(), Box<dyn Error>> {
+/// The header of a user's own build, and where the headers that it includes may lie.
+fn own_config(compiler: &mut cc::Build, tree: &Path) -> Result<(), Box<dyn Error>> {
+    let (config, folder) = (env::var("RIG_CONFIG")?, env::var("RIG_CONFIG_FOLDER")?);
+    compiler
+        .define("MBEDTLS_CONFIG_FILE", format!("\"{config}\"").as_str())
+        .include("shim/sdk")
+        // The rig's stacks are proven. In a tree of which a hook was taken out, a function may be left
+        // that returns nothing: an SDK's software AES, without its engine, was one.
+        .flag("-Werror=return-type")
+        // Last, because there an `error.h` and a `threading.h` may lie. A header that was taken out
+        // of its tree still includes `check_config.h` as if it lay beside it.
+        .flag("-idirafter")
+        .flag(&folder)
+        .flag("-idirafter")
+        .flag(tree.join("include/mbedtls"));
+    Ok(())
+}
+
+fn compile(mut compiler: cc::Build, sources: &Path) -> Result<(), Box<dyn Error>> {
     let library = sources.join("library");
-    let mut compiler = cc::Build::new();
     compiler
         .include(sources.join("include"))
         .include(&library)
-        .include(&build.stack)
-        .include("sets")
         .include("shim")
-        .define("MBEDTLS_CONFIG_FILE", format!("\"{}\"", build.header).as_str())
-        .define("RIG_CONTENT_LENGTH", build.content_length.to_string().as_str())
         // Debug lines carry the file's name, which should not depend on where it lies.
         .flag_if_supported(format!("-fmacro-prefix-map={}/=", library.display()))
         .flag("-ffunction-sections")
@@ -164,7 +198,11 @@ fn compile(build: &Build, sources: &Path) -> Result<(), Box<dyn Error>> {
         redirected.define(&name, format!("rig_debug_{function}").as_str());
     }
     redirected.files(rest).try_compile("rig_mbedtls")?;
-    compiler.files(debug).files(["shim/shim.c", "shim/debug_clock.c"]).try_compile("rig_shim")?;
+    // The last is of use to a user's own tree alone, and the linker leaves it out of other images.
+    compiler
+        .files(debug)
+        .files(["shim/shim.c", "shim/debug_clock.c", "shim/sdk/sdk.c"])
+        .try_compile("rig_shim")?;
     Ok(())
 }
 

@@ -177,28 +177,38 @@ int rig_tls_max_fragment_length(rig_tls *tls, unsigned bytes)
 #endif
 }
 
-/* The next three are compiled into every macro set that there is. */
+/* The next three are compiled into every macro set of the rig's own. A user's header may lack one:
+ * then there is nothing to turn off. */
 int rig_tls_no_extended_master_secret(rig_tls *tls)
 {
+    (void) tls;
+#if defined(MBEDTLS_SSL_EXTENDED_MASTER_SECRET)
     mbedtls_ssl_conf_extended_master_secret(&tls->conf, MBEDTLS_SSL_EXTENDED_MS_DISABLED);
+#endif
     return 0;
 }
 
 int rig_tls_no_encrypt_then_mac(rig_tls *tls)
 {
+    (void) tls;
+#if defined(MBEDTLS_SSL_ENCRYPT_THEN_MAC)
     mbedtls_ssl_conf_encrypt_then_mac(&tls->conf, MBEDTLS_SSL_ETM_DISABLED);
+#endif
     return 0;
 }
 
 int rig_tls_no_tickets(rig_tls *tls)
 {
+    (void) tls;
+#if defined(MBEDTLS_SSL_SESSION_TICKETS)
     mbedtls_ssl_conf_session_tickets(&tls->conf, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#endif
     return 0;
 }
 
 void rig_tls_keep_tickets(rig_tls *tls)
 {
-#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SESSION_TICKETS)
     mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
         &tls->conf, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 #else
@@ -446,7 +456,11 @@ int rig_tls_verify_flags(const rig_tls *tls, uint32_t *flags)
 
 unsigned rig_content_length(void)
 {
-    return RIG_CONTENT_LENGTH;
+#if defined(MBEDTLS_SSL_IN_CONTENT_LEN)
+    return MBEDTLS_SSL_IN_CONTENT_LEN;
+#else
+    return MBEDTLS_SSL_MAX_CONTENT_LEN;
+#endif
 }
 
 void rig_library_version(char text[18])
