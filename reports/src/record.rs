@@ -54,6 +54,26 @@ pub struct Run {
     pub seed: u64,
     /// Every cell that was to be run, in order.
     pub plan: Vec<CellId>,
+    /// Builds of the user's own, which no other checkout knows.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub own_builds: Vec<OwnBuild>,
+}
+
+/// What a build of the user's own was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnBuild {
+    /// Its name in the cells.
+    pub name: BuildName,
+    /// Content hash of the image: another one for another tree or header.
+    pub image: String,
+    /// Version that the source tree states.
+    pub version: String,
+    /// Folder of the C sources.
+    pub tree: String,
+    /// The edited header.
+    pub header: String,
+    /// What of the header was undone or added, one sentence for each macro.
+    pub overrides: Vec<String>,
 }
 
 /// Which board, and of which kind.

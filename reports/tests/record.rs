@@ -35,6 +35,7 @@ fn run() -> Run {
         board: BoardName { name: "native".to_owned(), kind: "native".to_owned() },
         seed: 0x7280,
         plan: ["a", "b", "c"].map(|broker| cell(broker, "new").cell).to_vec(),
+        own_builds: Vec::new(),
     }
 }
 

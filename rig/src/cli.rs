@@ -53,6 +53,9 @@ pub enum Command {
         /// With `builds`: build the images that are not in the cache, so that their sizes are known
         #[arg(long)]
         build: bool,
+        /// Builds of the user's own
+        #[command(flatten)]
+        own: OwnArgs,
     },
     /// State what becomes of a cell, and which suites fall out where; nothing is started
     #[command(after_help = PREDICT_EXAMPLES)]
@@ -95,25 +98,55 @@ Examples:
   cargo rig run smoke --board native         one suite on one kind of board
   cargo rig run forum --filter +suiteb/      only the cells of one client profile
   cargo rig run forum --accept               take what was seen as the new expectation
-  cargo rig run forum --format json          one JSON line for each finished cell";
+  cargo rig run forum --format json          one JSON line for each finished cell
+  cargo rig run forum --config my_config.h --stack-dir sdk/component/common/network/ssl/mbedtls-2.4.0
+                                             the suite's profiles on firmware with your own header";
 
 const PREDICT_EXAMPLES: &str = "\
 Examples:
   cargo rig predict --client mbedtls-2.4.0/rsa-16384+suiteb --broker hivemq-cloud-2021
   cargo rig predict --format json --client mbedtls-2.4.0/all-16384+suiteb --broker ec-certificate
+  cargo rig predict --config my_config.h --stack mbedtls-2.4.0 --profile suiteb --broker ec-certificate
 
 It is made from the client's ClientHello, recorded once under suites/hellos, and from the profiles.
+Of a header of your own the hello is made on the spot, by the library itself as a process of this
+machine, and kept until the header changes.
 Exit codes: 0 the outcome is stated, 2 it cannot be: a name is unknown or the hello is missing.";
 
 /// Arguments of `rig predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     /// Who connects: build and profile, as `cargo rig list clients` shows them
-    #[arg(long, value_name = "CLIENT")]
-    pub client: String,
+    #[arg(long, value_name = "CLIENT", required_unless_present = "profile")]
+    pub client: Option<String>,
+    /// With a header of your own: the client's profile, in place of --client
+    #[arg(long, value_name = "PROFILE", conflicts_with = "client")]
+    pub profile: Option<String>,
     /// To whom: a broker profile, as `cargo rig list brokers` shows them
     #[arg(long, value_name = "BROKER")]
     pub broker: String,
+    /// Builds of the user's own
+    #[command(flatten)]
+    pub own: OwnArgs,
+}
+
+/// Which builds of the user's own there are; see rig/YOUR_OWN_TREE.md.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Your own build (rig/YOUR_OWN_TREE.md)")]
+pub struct OwnArgs {
+    /// Edited configuration header; the build is called after it, and takes the place of the
+    /// suites' builds
+    #[arg(long, value_name = "HEADER")]
+    pub config: Option<PathBuf>,
+    /// mbedTLS source tree that goes with it: holds include/mbedtls and library
+    #[arg(long, value_name = "DIR", requires = "config")]
+    pub stack_dir: Option<PathBuf>,
+    /// In place of a tree: the sources of one of the rig's stacks, such as mbedtls-2.4.0
+    #[arg(long, value_name = "STACK", requires = "config", conflicts_with = "stack_dir")]
+    pub stack: Option<String>,
+    /// TOML file that names several builds
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "stack_dir", "stack"])]
+    pub builds: Option<PathBuf>,
 }
 
 const REPORT_EXAMPLES: &str = "\
@@ -175,6 +208,9 @@ pub struct FlashArgs {
     /// Where it goes [default: as the board's entry in bench.toml says]
     #[arg(long, value_enum)]
     pub into: Option<StartFrom>,
+    /// Builds of the user's own
+    #[command(flatten)]
+    pub own: OwnArgs,
 }
 
 /// Arguments of `rig backup`.
@@ -218,6 +254,9 @@ pub struct RunArgs {
     /// First install what the emulated board needs, printing each command
     #[arg(long)]
     pub setup: bool,
+    /// Builds of the user's own
+    #[command(flatten)]
+    pub own: OwnArgs,
 }
 
 /// What can be listed.

@@ -9,6 +9,7 @@ mod explain;
 mod flash;
 mod history;
 mod list;
+mod own;
 mod predict;
 mod report;
 mod run;
@@ -60,8 +61,8 @@ fn board_fault(error: BoardError) -> anyhow::Error {
 pub fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Exit {
     let result = match &cli.command {
         Command::Run(args) => run::run(args, cli.format, terminal),
-        Command::List { what, suites, build } => {
-            list::run(*what, suites, *build, cli.format, terminal)
+        Command::List { what, suites, build, own } => {
+            list::run(*what, suites, *build, own, cli.format, terminal)
         }
         Command::Predict(args) => predict::run(args, cli.format, terminal),
         Command::Report(args) => report::run(args, cli.format, terminal),

@@ -9,6 +9,8 @@
 //! The id is compiled into the image, which tells it when asked, so that a board that already runs
 //! an image need not be given it again. A lookup that finds the image starts no program.
 //!
+//! A user's [own builds](own) stand beside those of the checkout.
+//!
 //! The [flash algorithms](algorithm) that probe-rs needs are made and kept in the same way.
 
 pub mod algorithm;
@@ -16,6 +18,7 @@ mod builds;
 mod cargo;
 mod content;
 mod layout;
+pub mod own;
 mod toolchain;
 
 pub use algorithm::Chip;
@@ -24,6 +27,7 @@ pub use layout::{Area, Layout};
 pub use toolchain::{MissingTool, Toolchain, toolchain, which};
 
 use crate::deadline::Deadline;
+use own::{Own, OwnError, Wanted};
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -198,6 +202,27 @@ pub enum BuildError {
         /// The end of its output.
         tail: String,
     },
+    /// The C compiler refuses a user's own tree or header.
+    #[error("{product} does not compile: {first}; all that the compiler said is in {log}", log = log.display())]
+    Own {
+        /// What was to be built.
+        product: Product,
+        /// The first complaint.
+        first: String,
+        /// cargo's output.
+        log: PathBuf,
+    },
+    /// A user's own tree or header cannot be read.
+    #[error(transparent)]
+    OwnFile(#[from] OwnError),
+}
+
+impl BuildError {
+    /// Whether it is what was asked for that is wrong, not this machine or the rig.
+    #[must_use]
+    pub fn is_the_users(&self) -> bool {
+        matches!(self, Self::Own { .. } | Self::OwnFile(_))
+    }
 }
 
 fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
@@ -210,21 +235,53 @@ fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
 pub struct Builder {
     firmware: PathBuf,
     cache: PathBuf,
+    own: Vec<Own>,
 }
 
 impl Builder {
     /// A builder for the checkout at `root` that keeps its images below `cache`.
     #[must_use]
     pub fn new(root: &Path, cache: &Path) -> Self {
-        Self { firmware: root.join("firmware"), cache: cache.to_owned() }
+        Self { firmware: root.join("firmware"), cache: cache.to_owned(), own: Vec::new() }
     }
 
-    /// Every build there is, from `firmware/mbedtls/stacks/*/builds.toml`.
+    /// Looks at a user's own builds and takes them in.
+    ///
+    /// # Errors
+    /// [`OwnError`] says what is wrong with a tree or a header.
+    pub fn with_own(mut self, wanted: &[Wanted]) -> Result<Self, OwnError> {
+        for wanted in wanted {
+            let own = Own::look(wanted, &self.firmware, &self.cache.join("own-builds"))?;
+            if self.own.iter().any(|other| other.name == own.name) {
+                return Err(OwnError::Twice { name: own.name });
+            }
+            self.own.push(own);
+        }
+        Ok(self)
+    }
+
+    /// The user's own builds.
+    #[must_use]
+    pub fn own(&self) -> &[Own] {
+        &self.own
+    }
+
+    /// Every build there is: from `firmware/mbedtls/stacks/*/builds.toml`, then the user's own.
     ///
     /// # Errors
     /// [`BuildsError`] names the file.
     pub fn builds(&self) -> Result<Vec<BuildInfo>, BuildsError> {
-        builds::read(&self.firmware.join("mbedtls/stacks"))
+        let mut builds = builds::read(&self.firmware.join("mbedtls/stacks"))?;
+        builds.extend(self.own.iter().map(Own::info));
+        Ok(builds)
+    }
+
+    /// The user's own build that this product is of.
+    fn own_of(&self, product: &Product) -> Option<&Own> {
+        match product {
+            Product::Image { build, .. } => self.own.iter().find(|own| own.name == *build),
+            Product::FlashAlgorithm(_) => None,
+        }
     }
 
     /// The image of `build` for `target`; `progress` is told if it has to be built.
@@ -250,6 +307,15 @@ impl Builder {
         let product = Product::Image { build: build.clone(), target };
         let (id, path) = self.place(&product, &cargo::Recipe::of(&product)?)?;
         Ok(Some(Image { build: build.clone(), id, path }).filter(|image| image.path.is_file()))
+    }
+
+    /// The content hash of the image of `build` for `target`, built or not. Starts no program.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or cannot be read.
+    pub fn id(&self, build: &BuildName, target: Target) -> Result<String, BuildError> {
+        let product = Product::Image { build: build.clone(), target };
+        Ok(self.place(&product, &cargo::Recipe::of(&product)?)?.0)
     }
 
     /// The ELF file of `chip`'s flash algorithm; `progress` is told if it has to be built.
@@ -282,8 +348,9 @@ impl Builder {
         let _lock = self.lock(progress)?;
         if !path.is_file() {
             let first = !recipe.built_before(&self.cache);
-            progress(Progress::Building { product, first });
-            recipe.build(&self.firmware, &self.cache, &id, &path)?;
+            let own = self.own_of(&product);
+            progress(Progress::Building { product: product.clone(), first });
+            recipe.build(&self.firmware, &self.cache, own, &id, &path)?;
         }
         Ok((id, path))
     }
@@ -294,7 +361,7 @@ impl Builder {
         product: &Product,
         recipe: &cargo::Recipe,
     ) -> Result<(String, PathBuf), BuildError> {
-        let id = content::id(&self.firmware, product, recipe)?;
+        let id = content::id(&self.firmware, product, recipe, self.own_of(product))?;
         let (shelf, file) = match product {
             Product::Image { .. } => ("images", "image.elf"),
             Product::FlashAlgorithm(_) => ("flash-algorithms", "algorithm.elf"),

@@ -12,7 +12,8 @@
 //! * [`session`] runs one cell, [`run`] many, [`plan`] says which; [`station`] keeps a board going;
 //!   [`account`] adds what the broker saw.
 //! * [`verdict`] turns a transcript into a record beside its expectation.
-//! * [`predictor`] states beforehand what becomes of a cell.
+//! * [`predictor`] states beforehand what becomes of a cell; [`own_hellos`] has what it needs of a
+//!   user's own builds.
 //! * [`mod@advise`] says which client to take for given brokers.
 //! * [`mod@capture`] makes a broker profile of a live server.
 //! * [`first_contact`] takes the first, harmless look at a board.
@@ -37,6 +38,7 @@ pub mod exit;
 pub mod firmware;
 pub mod first_contact;
 pub mod link;
+pub mod own_hellos;
 pub mod plan;
 pub mod power;
 pub mod predictor;

@@ -9,6 +9,7 @@
 //! A run that is accepted records the hello of a client that has none yet, or another one now.
 
 use crate::firmware::BuildInfo;
+use crate::own_hellos::OwnHellos;
 use crate::plan::Job;
 use crate::project::Project;
 use reports::CellRecord;
@@ -24,6 +25,7 @@ use suites::{BrokerProfile, BuildName, CellId, ClientName, ClientProfile};
 pub struct Predictor {
     builds: BTreeMap<BuildName, Build>,
     suites: PathBuf,
+    own: OwnHellos,
 }
 
 /// Why there is no predictor, or no prediction.
@@ -53,6 +55,12 @@ impl Predictor {
     pub fn new(builds: &[BuildInfo], project: &Project) -> Result<Self, PredictorError> {
         let firmware = project.root().join("firmware/mbedtls");
         let read = |info: &BuildInfo| {
+            if let Some(text) = &info.macros {
+                let macros = Macros::parse(text, &mut |_| None);
+                let build =
+                    Build { name: info.name.clone(), content_length: info.content_length, macros };
+                return Ok((info.name.clone(), build));
+            }
             let folder = firmware.join("stacks").join(info.name.stack());
             let path = folder.join(&info.header);
             let text = std::fs::read_to_string(&path)
@@ -68,7 +76,21 @@ impl Predictor {
             Ok((info.name.clone(), build))
         };
         let builds = builds.iter().map(read).collect::<Result<_, PredictorError>>()?;
-        Ok(Self { builds, suites: project.suites() })
+        Ok(Self { builds, suites: project.suites(), own: OwnHellos::default() })
+    }
+
+    /// The same with the hellos of a user's own builds, of which none is recorded.
+    #[must_use]
+    pub fn with_own(self, own: OwnHellos) -> Self {
+        Self { own, ..self }
+    }
+
+    /// The hello of `client`, made on the spot or recorded.
+    fn recorded(&self, client: &ClientName) -> Result<Option<Recorded>, RecordedError> {
+        match self.own.of(client) {
+            Some(own) => Ok(own.cloned()),
+            None => Recorded::load(&Recorded::path(&self.suites, client)),
+        }
     }
 
     /// What is known of a build.
@@ -92,7 +114,7 @@ impl Predictor {
         profile: &ClientProfile,
         broker: &BrokerProfile,
     ) -> Result<Predicted, PredictorError> {
-        let recorded = Recorded::load(&Recorded::path(&self.suites, client))?;
+        let recorded = self.recorded(client)?;
         self.predict_with(client, profile, broker, recorded.as_ref())
     }
 
@@ -125,7 +147,7 @@ impl Predictor {
         for job in jobs {
             let client = &job.cell.client;
             if !hellos.contains_key(client) {
-                let recorded = Recorded::load(&Recorded::path(&self.suites, client))?;
+                let recorded = self.recorded(client)?;
                 hellos.insert(client.clone(), recorded);
             }
             let recorded = hellos.get(client).and_then(Option::as_ref);

@@ -162,6 +162,7 @@ impl Work {
             board: Slot::from(kind).name(),
             seed: SEED,
             plan: jobs.iter().map(|job| job.cell.clone()).collect(),
+            own_builds: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `rig flash` and `rig backup`: one board, one image or one copy.
 
-use super::{board_fault, boards, fault};
+use super::{board_fault, boards, fault, own};
 use crate::backup;
 use crate::bench::lock::Lock;
 use crate::bench::{self, StartFrom};
@@ -39,13 +39,13 @@ struct Report {
 pub(super) fn flash(args: &FlashArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
     let project = Project::find()?;
     let bench = boards::bench(&project)?;
-    let builder = Builder::new(project.root(), &project.cache());
+    let builder = own::builder(&project, &args.own, terminal)?;
     let board = boards::named(&bench, &args.board)?;
     let build = build(&builder, &args.build)?;
     let start = args.into.unwrap_or(board.start);
     let image = builder
         .image(&build, board.target(), &mut |progress| terminal.working(&progress.to_string()))
-        .map_err(fault)?;
+        .map_err(own::build_fault)?;
     terminal.done();
     let _lock = Lock::take(board).map_err(fault)?;
     let slot = boards::slot(board, start, &builder, terminal)?;

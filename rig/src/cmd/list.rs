@@ -3,8 +3,8 @@
 mod boards;
 mod builds;
 
-use super::columns;
-use crate::cli::{Format, What};
+use super::{columns, own};
+use crate::cli::{Format, OwnArgs, What};
 use crate::exit::Exit;
 use crate::firmware::Builder;
 use crate::plan;
@@ -35,30 +35,36 @@ pub(super) fn run(
     what: What,
     suites: &[String],
     build: bool,
+    own: &OwnArgs,
     format: Format,
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     let project = Project::find()?;
+    let builder = own::builder(&project, own, terminal)?;
+    let library = || -> Result<Library> {
+        let mut library = Library::load(&project.suites())?;
+        own::take_over(&mut library, &builder);
+        Ok(library)
+    };
     let rows = match what {
         What::Boards => return boards::run(&project, format, terminal),
         What::Builds => {
-            let builder = Builder::new(project.root(), &project.cache());
             let rows = builds::rows(&builder, build, terminal)?;
             super::write(terminal, format, &rows, || builds::describe(&rows))?;
             return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
         }
         What::Clients => {
-            let rows = clients(&project, &Library::load(&project.suites())?)?;
+            let rows = clients(&project, &builder, &library()?)?;
             super::write(terminal, format, &rows, || describe_clients(&rows))?;
             return Ok(if rows.is_empty() { Exit::NothingSelected } else { Exit::AsExpected });
         }
         What::Brokers => {
-            let library = Library::load(&project.suites())?;
+            let library = library()?;
             of(library.brokers.values().map(|broker| (&broker.name, &broker.summary)))
         }
-        What::Suites => suites_of(&Library::load(&project.suites())?),
+        What::Suites => suites_of(&library()?),
         What::Upgrades => return upgrades(&project, suites, format, terminal),
-        What::Cells => cells(&project, &Library::load(&project.suites())?, suites)?,
+        What::Cells => cells(&builder, &library()?, suites)?,
     };
     let empty = rows.is_empty();
     super::write(terminal, format, &rows, || {
@@ -124,8 +130,7 @@ fn describe_clients(rows: &[ClientRow]) -> String {
 }
 
 /// Every client that some suite uses.
-fn clients(project: &Project, library: &Library) -> Result<Vec<ClientRow>> {
-    let builder = Builder::new(project.root(), &project.cache());
+fn clients(project: &Project, builder: &Builder, library: &Library) -> Result<Vec<ClientRow>> {
     let used: BTreeSet<_> = library
         .suites
         .values()
@@ -146,8 +151,7 @@ fn clients(project: &Project, library: &Library) -> Result<Vec<ClientRow>> {
         .collect()
 }
 
-fn cells(project: &Project, library: &Library, suites: &[String]) -> Result<Vec<Row>> {
-    let builder = Builder::new(project.root(), &project.cache());
+fn cells(builder: &Builder, library: &Library, suites: &[String]) -> Result<Vec<Row>> {
     let all: Vec<_> = library.suites.keys().cloned().collect();
     let suites = if suites.is_empty() { &all } else { suites };
     let jobs = plan::expand(library, &builder.builds()?, suites, &[], None)?;

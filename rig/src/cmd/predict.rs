@@ -1,6 +1,7 @@
-//! `rig predict`: what becomes of a cell, with nothing started.
+//! `rig predict`: what becomes of a cell, with nothing started but a user's own build, and that only
+//! to hear its ClientHello.
 
-use super::columns;
+use super::{columns, own};
 use crate::cli::{Format, PredictArgs};
 use crate::exit::Exit;
 use crate::firmware::Builder;
@@ -8,7 +9,7 @@ use crate::predictor::Predictor;
 use crate::project::Project;
 use crate::summary::{self, Paint};
 use crate::terminal::Terminal;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -22,27 +23,51 @@ pub(super) struct Answer {
     cell: CellId,
     /// What becomes of it.
     predicted: Predicted,
+    /// With a build of the user's own: what it is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<serde_json::Value>,
 }
 
 pub(super) fn run(args: &PredictArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
     let project = Project::find()?;
     let library = Library::load(&project.suites())?;
-    let client: ClientName = args.client.parse()?;
-    let builds = Builder::new(project.root(), &project.cache()).builds()?;
+    let builder = own::builder(&project, &args.own, terminal)?;
+    let client = client(args, &builder)?;
+    let builds = builder.builds()?;
     let known = builds.iter().map(|build| build.name.as_str());
     if !known.clone().any(|build| build == client.build.as_str()) {
         return Err(Unknown::new("build", client.build.as_str(), known, "rig list builds").into());
     }
     let (profile, broker) = (library.profile(&client.profile)?, library.broker(&args.broker)?);
-    let predicted = Predictor::new(&builds, &project)?.predict(&client, profile, broker)?;
-    let answer = Answer { cell: CellId { client, broker: args.broker.clone() }, predicted };
+    let hellos = own::hellos(&builder, &project, [(&client, profile)], terminal)?;
+    let predictor = Predictor::new(&builds, &project)?.with_own(hellos);
+    let predicted = predictor.predict(&client, profile, broker)?;
+    let own = builder.own().iter().find(|own| own.name == client.build);
+    let own = own.map(|own| serde_json::to_value(own.summary())).transpose()?;
+    let answer = Answer { cell: CellId { client, broker: args.broker.clone() }, predicted, own };
     super::write(terminal, format, &answer, || describe(&answer, terminal.paint()))?;
     Ok(Exit::AsExpected)
 }
 
+/// The client that is asked for by name, or by its profile alone for the one build of the user's own.
+fn client(args: &PredictArgs, builder: &Builder) -> Result<ClientName> {
+    match (&args.client, &args.profile, builder.own()) {
+        (None, Some(profile), [own]) => Ok(format!("{}+{profile}", own.name).parse()?),
+        (None, Some(profile), many) => {
+            let names: Vec<_> = many.iter().map(|own| format!("{}+{profile}", own.name)).collect();
+            bail!(
+                "--profile is enough for one build of your own, and there are {}: give --client, one of {}",
+                many.len(),
+                names.join(", ")
+            )
+        }
+        (client, ..) => Ok(client.as_deref().unwrap_or_default().parse()?),
+    }
+}
+
 /// The outcome, then suite by suite and message by message what leads to it.
 fn describe(answer: &Answer, paint: Paint) -> String {
-    let Answer { cell, predicted } = answer;
+    let Answer { cell, predicted, .. } = answer;
     let Predicted { outcome, why, trace, steps } = predicted;
     let mut out = String::new();
     // Writing to a string cannot fail.

@@ -1,6 +1,6 @@
 //! `rig run`: suites on a board, each cell beside its snapshot.
 
-use super::{boards, fault};
+use super::{boards, fault, own};
 use crate::board::Slot;
 use crate::cli::{Format, RunArgs};
 use crate::command::LogLines;
@@ -32,8 +32,9 @@ const DEFAULT_SUITE: &str = "forum";
 
 pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
     let project = Project::find()?;
-    let library = Library::load(&project.suites())?;
-    let builder = Builder::new(project.root(), &project.cache());
+    let mut library = Library::load(&project.suites())?;
+    let builder = own::builder(&project, &args.own, terminal)?;
+    own::take_over(&mut library, &builder);
     let suites = match args.suites.is_empty() {
         true => vec![DEFAULT_SUITE.to_owned()],
         false => args.suites.clone(),
@@ -59,7 +60,9 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
     let mut snapshots = Snapshots::new(project.suites());
     snapshots.load(&jobs)?;
     // Stated before anything starts, and not touched again.
-    let predictions = Predictor::new(&builder.builds()?, &project)?.of(&jobs)?;
+    let own_hellos = own::hellos(&builder, &project, own::clients(&jobs), terminal)?;
+    let predictor = Predictor::new(&builder.builds()?, &project)?.with_own(own_hellos);
+    let predictions = predictor.of(&jobs)?;
     let mut hellos = Hellos::new(project.suites());
     let plan: Vec<_> = jobs.iter().map(|job| job.cell.clone()).collect();
     let board = name(&chosen);
@@ -75,6 +78,7 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         board,
         seed: SEED,
         plan,
+        own_builds: Vec::new(),
     };
 
     let interrupt = Interrupt::default();
@@ -87,6 +91,10 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
         Target::Native => BTreeMap::new(),
         _ => code_sizes(&images).map_err(fault)?,
     };
+    run.own_builds = own::record(&builder, target(&chosen))?;
+    if args.resume.is_some() {
+        own::check_resumed(&record::read_run(&folder)?, &run)?;
+    }
     let (slots, _locks) = boards::slots(&chosen, args.jobs, jobs.len(), &builder, terminal)?;
     let brokers = Brokers::new(&project.cache().join("pki")).map_err(fault)?;
     let brokers = brokers.with_logs(&folder.join("brokers"));
@@ -134,7 +142,10 @@ pub(super) fn run(args: &RunArgs, format: Format, terminal: &mut Terminal) -> Re
             // What is accepted as a deviation is no new expectation.
             if args.accept && cell.record.known.is_none() {
                 snapshots.accept(cell);
-                hellos.accept(&cell.record);
+                // Those of a user's own builds are made on the spot, whenever they are wanted.
+                if !builder.own().iter().any(|own| own.name == cell.record.build) {
+                    hellos.accept(&cell.record);
+                }
             }
             finished.push(cell.record.clone());
         }
@@ -276,7 +287,7 @@ fn images(
     for build in builds {
         let image = builder
             .image(&build, target, &mut |progress| terminal.working(&progress.to_string()))
-            .map_err(fault)?;
+            .map_err(own::build_fault)?;
         images.insert(build, image);
     }
     terminal.done();

@@ -1,5 +1,6 @@
 //! The builds there are: `builds.toml` of each stack.
 
+use super::own::PREFIX;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct BuildInfo {
     pub too_large_for_ameba1: Option<String>,
     /// One line for `rig list builds`.
     pub summary: String,
+    /// With a user's own build: a `#define` for each of the library's macros that hold.
+    pub macros: Option<String>,
 }
 
 impl BuildInfo {
@@ -90,11 +93,15 @@ fn parse(stack: &str, text: &str) -> Result<Vec<BuildInfo>, FileError> {
     let file_name = format!("firmware/mbedtls/stacks/{stack}/builds.toml");
     let raw: RawStack = file::parse(text, &file_name)?;
     let build = |(variant, raw): (String, RawBuild)| {
+        if variant.starts_with(PREFIX) {
+            let why = format!("names that begin with {PREFIX} are those of a user's own builds");
+            return Err(file::refuse(text, &file_name, &format!("builds.{variant}"), why));
+        }
         let name = format!("{stack}/{variant}").parse().map_err(|error: suites::NameError| {
             file::refuse(text, &file_name, &variant, error.to_string())
         })?;
         let RawBuild { header, content_length, summary, too_large_for_ameba1 } = raw;
-        Ok(BuildInfo { name, content_length, header, summary, too_large_for_ameba1 })
+        Ok(BuildInfo { name, content_length, header, summary, too_large_for_ameba1, macros: None })
     };
     raw.builds.into_iter().map(build).collect()
 }

@@ -1,5 +1,6 @@
 //! The build itself: a cargo of its own for the firmware's workspace.
 
+use super::own::{Own, first_error};
 use super::toolchain::THUMB;
 use super::{BuildError, FIRST_STAGE, MissingTool, Product, Target, file_error, toolchain, which};
 use std::fs::File;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(super) const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How often the build is looked at. It takes seconds, so nobody waits for this.
 pub(super) const BUILD_GLANCE: Duration = Duration::from_millis(50);
+/// The header that a user's own build is compiled with, beside its image.
+const OWN_CONFIG: &str = "own_config.h";
 /// How many lines of a failed build's output are shown.
 const TAIL_LINES: usize = 12;
 
@@ -79,12 +82,23 @@ impl Recipe {
         &self,
         firmware: &Path,
         cache: &Path,
+        own: Option<&Own>,
         id: &str,
         path: &Path,
     ) -> Result<(), BuildError> {
         let target_folder = self.target_folder(cache);
         let log = path.with_file_name("build.log");
         let mut command = self.command(firmware, &target_folder, id);
+        if let Some(own) = own {
+            let config = path.with_file_name(OWN_CONFIG);
+            std::fs::write(&config, &own.config).map_err(file_error(&config))?;
+            command
+                .env("RIG_TREE", &own.tree)
+                .env("RIG_CONFIG", &config)
+                .env("RIG_CONFIG_FOLDER", own.folder())
+                // What the C compiler says is searched for its first complaint.
+                .env("LC_ALL", "C");
+        }
         let output = File::create(&log).map_err(file_error(&log))?;
         let copy = output.try_clone().map_err(file_error(&log))?;
         command.stdin(Stdio::null()).stdout(output).stderr(copy);
@@ -96,7 +110,11 @@ impl Recipe {
         };
         let status = wait(&mut command).map_err(failed)?;
         if !status.success() {
-            return Err(failed(status.to_string()));
+            let first = own.and_then(|_| first_error(&std::fs::read(&log).ok()?));
+            return Err(match first {
+                Some(first) => BuildError::Own { product: self.product.clone(), first, log },
+                None => failed(status.to_string()),
+            });
         }
         let built = target_folder.join(self.output());
         if let Product::Image { target: Target::Ameba1, .. } = self.product {
@@ -164,6 +182,17 @@ impl Recipe {
     }
 }
 
+/// A `cargo metadata` of the host's for a manifest with its lock file.
+pub(super) fn metadata(manifest: &Path) -> Result<Command, MissingTool> {
+    let missing = MissingTool { what: "cargo", mend: "install Rust from rustup.rs" };
+    let mut command = Command::new(host_cargo().ok_or(missing)?);
+    clear_outer_cargo(&mut command);
+    command
+        .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
+        .arg(manifest);
+    Ok(command)
+}
+
 /// Copies a file to its place, whole or not at all.
 fn place(built: &Path, path: &Path) -> Result<(), BuildError> {
     let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -193,6 +222,7 @@ fn clear_outer_cargo(command: &mut Command) {
     for (key, _) in std::env::vars_os() {
         let name = key.to_string_lossy();
         let outer = name.starts_with("CARGO")
+            || matches!(&*name, "RIG_TREE" | "RIG_CONFIG" | "RIG_CONFIG_FOLDER")
             || name.starts_with("RUSTC")
             || name.starts_with("RUSTFLAGS")
             || name == "RUSTUP_TOOLCHAIN"

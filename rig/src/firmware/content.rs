@@ -1,6 +1,7 @@
 //! The content id of an image: a hash over everything that it is made from.
 
 use super::cargo::Recipe;
+use super::own::Own;
 use super::{BuildError, Product, file_error};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub(super) fn id(
     firmware: &Path,
     product: &Product,
     recipe: &Recipe,
+    own: Option<&Own>,
 ) -> Result<String, BuildError> {
     let mut hash = Sha256::new();
     hash.update(RECIPE_VERSION.to_le_bytes());
@@ -41,6 +43,10 @@ pub(super) fn id(
         let name = file.strip_prefix(firmware).unwrap_or(&file);
         field(name.to_string_lossy().as_bytes());
         field(&std::fs::read(&file).map_err(file_error(&file))?);
+    }
+    for (name, bytes) in own.map(Own::bytes).transpose()?.into_iter().flatten() {
+        field(name.as_bytes());
+        field(&bytes);
     }
     let digest = hash.finalize();
     let hex = data_encoding::HEXLOWER.encode(&digest);
@@ -109,7 +115,7 @@ mod tests {
             |build: &str| Product::Image { build: build.parse().unwrap(), target: Target::Native };
         let (a, b) = (image("s/a"), image("s/b"));
         let recipe = Recipe::of(&a).unwrap();
-        let id_of = |product| id(folder.path(), product, &recipe).unwrap();
+        let id_of = |product| id(folder.path(), product, &recipe, None).unwrap();
         let first = id_of(&a);
         assert_eq!(first.len(), DIGITS);
         file("target/debug/junk", "x");

@@ -17,6 +17,9 @@ pub(super) struct Build {
     name: String,
     about: String,
     ameba1: Memory,
+    /// With a user's own build: what it is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<serde_json::Value>,
 }
 
 /// What is known of its image.
@@ -45,7 +48,9 @@ pub(super) fn rows(builder: &Builder, build: bool, terminal: &mut Terminal) -> R
             Some(why) => Memory::CannotBuild { why },
             None => memory(builder, &info.name, build, terminal)?,
         };
-        rows.push(Build { name, about, ameba1 });
+        let own = builder.own().iter().find(|own| own.name == info.name);
+        let own = own.map(|own| serde_json::to_value(own.summary())).transpose()?;
+        rows.push(Build { name, about, ameba1, own });
     }
     terminal.done();
     Ok(rows)
