@@ -64,6 +64,7 @@ fn builds() -> Result<Vec<BuildInfo>> {
             content_length: 4096,
             header: "x.h".to_owned(),
             too_large_for_ameba1: None,
+            macros: None,
             summary: String::new(),
         })
     };

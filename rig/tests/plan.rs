@@ -47,6 +47,7 @@ fn builds(names: &[&str]) -> Vec<BuildInfo> {
         content_length: 4096,
         header: "x.h".to_owned(),
         too_large_for_ameba1: None,
+        macros: None,
         summary: "x".to_owned(),
     };
     names.iter().map(build).collect()
