@@ -70,6 +70,7 @@ fn page(folder: &Path, cells: &[(CellRecord, &Transcript)]) -> String {
         suites: vec!["forum".to_owned()],
         board: BoardName { name: "qemu".to_owned(), kind: "qemu".to_owned() },
         seed: 0x7280,
+        own_builds: Vec::new(),
         plan,
     };
     let mut open = RunFolder::open(folder, &run).unwrap();

@@ -246,6 +246,7 @@ fn write(folder: &Path, cells: &[CellRecord]) {
         suites: vec![text.clone()],
         board: cells[0].board.clone(),
         seed: 1,
+        own_builds: Vec::new(),
         plan: cells.iter().map(|cell| cell.cell.clone()).collect(),
     };
     let mut transcript = Transcript::default();
