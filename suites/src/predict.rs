@@ -9,7 +9,8 @@
 //!   scope        whether every key that the cell uses is known to a rule
 //!   setup        what the library refuses before it sends a byte
 //!   offer        which version and suite the broker answers with, filter by filter, or its refusal
-//!   client       what the client makes of each message of the answer, up to MQTT
+//!   client       what the client makes of each message of the answer, up to MQTT; TLS 1.3 has its own
+//!                order of messages
 //!     certificate, size, misbehave
 //! ```
 //!

@@ -20,16 +20,22 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A name without a stack is one of mbedTLS 2.4.0.
+fn whole(name: &str) -> String {
+    if name.contains('/') { name.to_owned() } else { format!("mbedtls-2.4.0/{name}") }
+}
+
 fn build(name: &str) -> Build {
-    let firmware = here().join("../firmware/mbedtls");
-    let folders = [firmware.join("stacks/mbedtls-2.4.0"), firmware.join("sets")];
+    let (whole, firmware) = (whole(name), here().join("../firmware/mbedtls"));
+    let (stack, name) = whole.split_once('/').unwrap();
+    let folders = [firmware.join("stacks").join(stack), firmware.join("sets")];
     let read = |file: &str| {
         folders.iter().find_map(|folder| std::fs::read_to_string(folder.join(file)).ok())
     };
     let (set, length) = name.split_once('-').unwrap();
     let text = read(&format!("rig_config_{set}.h")).unwrap();
     Build {
-        name: format!("mbedtls-2.4.0/{name}").parse().unwrap(),
+        name: whole.parse().unwrap(),
         content_length: length.parse().unwrap(),
         macros: Macros::parse(&text, &mut |file| read(file)),
     }
@@ -41,7 +47,7 @@ fn profile(name: &str) -> ClientProfile {
 }
 
 fn hello(client: &str) -> Recorded {
-    let client: ClientName = format!("mbedtls-2.4.0/{client}").parse().unwrap();
+    let client: ClientName = whole(client).parse().unwrap();
     Recorded::load(&Recorded::path(here(), &client)).unwrap().unwrap()
 }
 
@@ -55,6 +61,194 @@ fn predicted(client: &str, broker: &BrokerProfile) -> Predicted {
     let (build, profile, recorded) = (build(build_name), profile(profile_name), hello(client));
     let hello = Some(recorded.hello());
     predict(&Subject { build: &build, profile: &profile, hello, broker }).unwrap()
+}
+
+const RSA_GCM: &str = "'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'";
+const TLS13: &str = "'TLS_AES_128_GCM_SHA256'";
+const ONLY_13: &str = "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n";
+
+/// What newer stacks do otherwise than 2.4.0, and what TLS 1.3 adds: where it ends, with which error,
+/// alert and flags, and a part of the reason.
+#[rstest]
+#[case::no_host_name(
+    "2.28/all-16384+default",
+    RSA_GCM,
+    "",
+    "server_certificate -0x5D80",
+    "not even with NULL"
+)]
+#[case::no_host_name_asked("2.28/all-16384+host-null", RSA_GCM, "", "over", "settle on TLS1.2")]
+#[case::told(
+    "2.16.0/all-16384+default",
+    RSA_GCM,
+    "[certificate]\nhash = 'sha1'",
+    "server_certificate -0x2700 46 0x00004000",
+    "too weak a hash"
+)]
+#[case::told_not(
+    "all-16384+default",
+    RSA_GCM,
+    "[certificate]\nhash = 'md5'",
+    "server_certificate -0x2700 0x00004000",
+    "too weak a hash"
+)]
+#[case::too_long(
+    "2.28/all-16384+host-null",
+    RSA_GCM,
+    "[certificate]\nintermediates = 9",
+    "server_certificate -0x3000 49",
+    "follows 8"
+)]
+#[case::too_long_then(
+    "all-16384+default",
+    RSA_GCM,
+    "[certificate]\nintermediates = 9",
+    "server_certificate -0x2700",
+    "follows 8"
+)]
+#[case::put_together("3.6/all-16384+host-null", RSA_GCM, "record_size = 512", "over", "settle on")]
+#[case::torn(
+    "2.28/all-16384+host-null",
+    RSA_GCM,
+    "record_size = 512",
+    "server_certificate -0x7080",
+    "does not put it together"
+)]
+#[case::no_room(
+    "3.6/all-4096+host-null",
+    RSA_GCM,
+    "record_size = 1024\n[certificate]\nmessage_bytes = 4700",
+    "server_certificate -0x7100",
+    "put together"
+)]
+#[case::lost_sha384(
+    "3.6/all-16384+host-null",
+    RSA_GCM,
+    "[certificate]\nhash = 'sha384'",
+    "server_certificate -0x2700 43 0x0001c008",
+    "is unknown here"
+)]
+#[case::lost_sha384_in_13(
+    "3.6/all-16384+host-null",
+    TLS13,
+    "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\n[certificate]\nhash = 'sha384'",
+    "server_certificate -0x262E",
+    "is unknown here"
+)]
+#[case::signs_otherwise(
+    "3.6/all-16384+host-null",
+    RSA_GCM,
+    "signature_algorithms = ['rsa_pkcs1_sha1']",
+    "server_hello -0x7780 40",
+    "none of the broker's signature algorithms"
+)]
+#[case::no_pss_yet(
+    "2.28/all-16384+host-null",
+    RSA_GCM,
+    "signature_algorithms = ['rsa_pss_rsae_sha256']",
+    "server_hello -0x7780 40",
+    "none of the broker's signature algorithms"
+)]
+#[case::pss(
+    "3.6/all-16384+host-null",
+    RSA_GCM,
+    "signature_algorithms = ['rsa_pss_rsae_sha256']",
+    "over",
+    "settle on"
+)]
+#[case::tls13("3.6/all-16384+host-null", TLS13, ONLY_13, "over", "settle on TLS1.3")]
+#[case::pkcs1_is_gone(
+    "3.6/all-16384+host-null",
+    TLS13,
+    "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nsignature_algorithms = ['rsa_pkcs1_sha256']",
+    "server_hello -0x7780 40",
+    "rsa_pkcs1_sha256"
+)]
+#[case::wrong_name_in_13(
+    "3.6/all-16384+host-wrong",
+    TLS13,
+    ONLY_13,
+    "server_certificate -0x2700 42 0x00000004",
+    "another host name"
+)]
+#[case::fragment_in_13(
+    "3.6/all-4096+default",
+    TLS13,
+    ONLY_13,
+    "encrypted_extensions -0x7500 110",
+    "max_fragment_length"
+)]
+#[case::no_certificate_in_13(
+    "3.6/all-16384+host-null",
+    TLS13,
+    "min_version = 'TLS1.3'\nmax_version = 'TLS1.3'\nclient_auth = 'required'",
+    "mqtt_connect -0x7780",
+    "requires a certificate"
+)]
+#[case::shown_and_taken(
+    "2.16.0/rsa-16384+client-rsa",
+    "'TLS_RSA_WITH_AES_128_CBC_SHA'",
+    "client_auth = 'required'",
+    "over",
+    "settle on"
+)]
+fn newer_stacks_and_tls13(
+    #[case] client: &str,
+    #[case] suites: &str,
+    #[case] more: &str,
+    #[case] expected: &str,
+    #[case] why: &str,
+) {
+    let client = match client.starts_with("all") {
+        true => client.to_owned(),
+        false => format!("mbedtls-{client}"),
+    };
+    let stated = predicted(&client, &broker(suites, more));
+    let outcome = &stated.outcome;
+    let words = [
+        outcome.stage.map(suites::outcome::phase_name),
+        outcome.error.clone(),
+        outcome.alert.as_ref().map(|alert| alert.code.to_string()),
+        outcome.verify_flags.clone(),
+    ];
+    let words: Vec<_> = words.into_iter().flatten().collect();
+    assert_eq!(words.join(" "), expected, "{stated:?}");
+    assert!(stated.why.contains(why), "{}", stated.why);
+}
+
+/// RFC 8446 4.1.4: OpenSSL takes a group whose key the hello brings before one that it wants more,
+/// and asks for another hello only if there is none.
+#[rstest]
+#[case("['secp256r1', 'x25519']", "with the key for x25519")]
+#[case(
+    "['secp384r1', 'secp256r1']",
+    "HelloRetryRequest: the first ClientHello brings no key for secp384r1"
+)]
+fn a_key_at_hand_comes_first(#[case] groups: &str, #[case] said: &str) {
+    let broker = broker(TLS13, &format!("{ONLY_13}groups = {groups}"));
+    let stated = predicted("mbedtls-3.6/all-16384+host-null", &broker);
+    assert!(stated.steps[0].why.contains(said), "{:?}", stated.steps);
+}
+
+/// In TLS 1.3 it takes a ticket, before that a session ID does as well.
+#[rstest]
+#[case("resume-ticket", TLS13, "", Some(true))]
+#[case("resume-ticket", TLS13, "tickets = false", Some(false))]
+#[case("resume-session-id", TLS13, "", Some(false))]
+#[case("resume-session-id", RSA_GCM, "", Some(true))]
+#[case("resume-session-id", RSA_GCM, "session_cache = false", Some(false))]
+#[case("resume-ticket", RSA_GCM, "session_cache = false", Some(true))]
+#[case("host-null", RSA_GCM, "", None)]
+fn resumption(
+    #[case] profile: &str,
+    #[case] suites: &str,
+    #[case] more: &str,
+    #[case] resumed: Option<bool>,
+) {
+    let versions = if suites == TLS13 { ONLY_13 } else { "" };
+    let client = format!("mbedtls-3.6/all-16384+{profile}");
+    let stated = predicted(&client, &broker(suites, &format!("{versions}{more}")));
+    assert_eq!(stated.outcome.resumed, resumed, "{stated:?}");
 }
 
 /// Each filter, by a broker that differs in one thing from one that would take the suite.
