@@ -3,6 +3,7 @@
 //! ```text
 //! Recorded --+-- words     what connects to what, what would have to change --+
 //!            +-- matrix    clients by brokers, a square for each cell --------+-- page.html
+//!            +-- upgrade   who still connects with another mbedTLS -----------+
 //!            +-- plots     cost across builds --------------------------------+
 //!            +-- panel     one cell in full, packed row by row ---------------+
 //! ```
@@ -28,6 +29,7 @@ mod plots;
 mod text;
 
 use crate::record::{CellRecord, Run};
+use crate::upgrade::{Met, Stack, Table, Upgrades, kilobytes};
 use crate::words;
 use crate::writers::Recorded;
 use askama::Template;
@@ -37,6 +39,7 @@ use plots::Plot;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io;
+use suites::outcome::OutcomeKind;
 
 /// The page's style and script; plain text, no build step.
 const STYLE: &str = include_str!("../templates/page.css");
@@ -57,6 +60,8 @@ struct Page<'a> {
     findings: Findings<'a>,
     matrix: Matrix<'a>,
     plots: Vec<Plot<'a>>,
+    /// Clients that differ in nothing but the stack, side by side.
+    upgrades: Vec<Table>,
     /// For each row of the matrix its panels, see [`packed`].
     panels: Vec<String>,
 }
@@ -85,10 +90,35 @@ pub fn page(recorded: &Recorded) -> io::Result<Vec<u8>> {
         findings: Findings::of(recorded),
         panels: packed::rows(recorded, &matrix.records())?,
         plots: plots::plots(&recorded.cells),
+        upgrades: upgrades(recorded),
         matrix,
     };
     let page = page.render().map_err(io::Error::other)?;
     Ok(text::visible(page).into_bytes())
+}
+
+/// The tables that compare something: with more than one stack.
+fn upgrades(recorded: &Recorded) -> Vec<Table> {
+    let Upgrades(mut tables) = Upgrades::of(&recorded.run, &recorded.cells);
+    tables.retain(|table| table.stacks.len() > 1);
+    tables
+}
+
+/// How large a stack's image is.
+fn code(stack: &Stack) -> String {
+    stack.code_bytes.map(|bytes| format!("code {}", kilobytes(bytes))).unwrap_or_default()
+}
+
+/// The style of what a stack met.
+fn met_class(met: &Met) -> &'static str {
+    match met.result {
+        _ if met.skipped => "skipped",
+        OutcomeKind::Connected => "connected",
+        OutcomeKind::Failed => "failed",
+        OutcomeKind::TimedOut => "timed_out",
+        OutcomeKind::RigFault => "rig_fault",
+        OutcomeKind::Unsupported => "unsupported",
+    }
 }
 
 fn totals(cells: &[CellRecord]) -> Vec<Total> {

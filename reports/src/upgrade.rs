@@ -197,7 +197,8 @@ impl Met {
     }
 
     /// What it costs, or why it does not connect.
-    fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         match (self.result, self.cause) {
             _ if self.skipped => "skipped".to_owned(),
             (OutcomeKind::Connected, _) => {
@@ -212,7 +213,7 @@ impl Met {
     }
 }
 
-fn kilobytes(bytes: u64) -> String {
+pub(crate) fn kilobytes(bytes: u64) -> String {
     let tenths = bytes.saturating_mul(10) / 1024;
     format!("{}.{} KB", tenths / 10, tenths % 10)
 }

@@ -204,3 +204,17 @@ fn ten_thousand_cells_are_less_than_15_megabytes() {
     let size = page(folder.path(), &cells).len();
     assert!(size < 1_500_000, "{size} bytes");
 }
+
+#[test]
+fn a_run_of_several_stacks_has_upgrade_tables() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrades");
+    let recorded = Recorded::read(&folder).unwrap();
+    let page = String::from_utf8(html::page(&recorded).unwrap()).unwrap();
+    let section = between(&page, "<section id=\"upgrades\"", "</section>");
+    for part in
+        ["<th scope=\"col\">mbedtls-2.4.0<small>code ", "emulated: qemu", " M, heap ", ">no: "]
+    {
+        assert!(section.contains(part), "{part} is not in {section}");
+    }
+    assert!(!small().contains("id=\"upgrades\""), "one stack alone is no upgrade");
+}
