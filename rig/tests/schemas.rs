@@ -1,6 +1,6 @@
 //! What commands print for programs keeps to the shipped schemas.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are test code")]
 
 mod common;
 
