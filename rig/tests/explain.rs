@@ -18,7 +18,7 @@ use rig::board::Kind;
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::Builder;
-use rig::plan::{self, Job};
+use rig::plan::{self, Job, Shard};
 use rig::project::Project;
 use rig::run::{SEED, Workshop};
 use rig::verdict::Cell;
@@ -78,14 +78,16 @@ fn agreement(cells: &[Cell], with_broker: bool) -> Agreement {
 }
 
 /// All jobs of these suites whose cell's name contains `filter`, at each debug level.
-fn jobs(suites: &[&str], filter: &str, level: u8) -> Vec<Job> {
+fn jobs(suites: &[&str], filter: &str, level: u8, shard: Option<Shard>) -> Vec<Job> {
     let project = Project::find().unwrap();
     let library = Library::load(&project.suites()).unwrap();
     let builds = Builder::new(project.root(), &project.cache()).builds().unwrap();
     let suites: Vec<_> = suites.iter().map(ToString::to_string).collect();
-    let mut jobs = plan::expand(&library, &builds, &suites, &[filter.to_owned()], None).unwrap();
+    let mut jobs = plan::expand(&library, &builds, &suites, &[filter.to_owned()], shard).unwrap();
     for job in &mut jobs {
         job.log_level = level;
+        // A survey keeps error lines alone; people paste more.
+        job.survey = false;
     }
     jobs
 }
@@ -96,7 +98,7 @@ fn jobs(suites: &[&str], filter: &str, level: u8) -> Vec<Job> {
 /// the cell's cause is one of the candidates.
 fn check(suites: &[&str], filter: &str) {
     for level in 1..=4 {
-        let cells = cells(jobs(suites, filter, level));
+        let cells = cells(jobs(suites, filter, level, None));
         let alone = agreement(&cells, false);
         eprintln!("level {level}, the log alone: {alone:?}");
         assert_eq!(alone.wrong, Vec::<String>::new(), "level {level}");
@@ -129,16 +131,18 @@ fn every_log_of_every_suite_leads_to_its_cells_diagnosis_or_to_none() {
     check(&suites, "mbedtls-");
 }
 
-/// The suite that holds every client and every broker, at the level that shows most.
+/// The suite that holds every client and every broker, at the level that shows most; a part of it
+/// takes a minute or two.
 ///
 /// ```sh
-/// cargo test -p rig --test explain -- --ignored --nocapture full
+/// RIG_FULL_SHARD=1/12 cargo test -p rig --test explain -- --ignored --nocapture full
 /// ```
 #[test]
 #[ignore = "takes minutes: the suite `full`"]
 fn full() {
+    let shard = std::env::var("RIG_FULL_SHARD").ok().map(|text| text.parse().unwrap());
     let products = ["mosquitto-", "rabbitmq-", "aedes-"];
-    let mut jobs = jobs(&["full"], "mbedtls-", 4);
+    let mut jobs = jobs(&["full"], "mbedtls-", 4, shard);
     jobs.retain(|job| !products.iter().any(|product| job.cell.broker.starts_with(product)));
     let mut sum = [Agreement::default(), Agreement::default()];
     // In parts, so that their logs need not be in memory all at once.

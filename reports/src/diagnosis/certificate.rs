@@ -43,7 +43,8 @@ const NOT_TRUSTED: u32 = 0x0008;
 /// `MBEDTLS_X509_BADCERT_BAD_PK`.
 const BAD_PK: u32 = 0x8000;
 
-/// Bits of `mbedtls_ssl_get_verify_result`, the likeliest root of the trouble first.
+/// Bits of `mbedtls_ssl_get_verify_result`, what the certificate itself shows before who signed it: with a
+/// weak key the right CA does not help.
 /// Source: `MBEDTLS_X509_BADCERT_*` in mbedTLS's x509.h.
 const FLAGS: [Flag; 14] = [
     flag(
@@ -68,13 +69,6 @@ const FLAGS: [Flag; 14] = [
         "give mbedtls_ssl_set_hostname the name that the certificate holds",
     ),
     flag(
-        NOT_TRUSTED,
-        "not trusted",
-        "no CA that the client holds has signed it",
-        Cause::UnknownCa,
-        "give the client the CA certificate that the broker's chain ends in",
-    ),
-    flag(
         0x4000,
         "refused hash",
         "it is signed with a hash that the client refuses",
@@ -94,6 +88,13 @@ const FLAGS: [Flag; 14] = [
         "its key is of a kind that the client's certificate profile does not allow",
         Cause::WeakKey,
         "give the broker a key of a kind that the certificate profile allows",
+    ),
+    flag(
+        NOT_TRUSTED,
+        "not trusted",
+        "no CA that the client holds has signed it",
+        Cause::UnknownCa,
+        "give the client the CA certificate that the broker's chain ends in",
     ),
     flag(
         0x0002,
@@ -220,8 +221,10 @@ impl Facts<'_> {
     fn flags(&self) -> Option<(u32, bool)> {
         let all = self.outcome.verify_flags.as_deref().and_then(parse_flags);
         // Who is known to be signed by an authority that no client holds is not trusted.
-        let stranger =
-            self.broker.is_some_and(|broker| broker.certificate.authority == Authority::Unknown);
+        // If it was also asked for by name, the name may be wrong, too.
+        let unnamed = self.hello.as_ref().is_some_and(|hello| hello.server_name.is_none());
+        let stranger = unnamed
+            && self.broker.is_some_and(|broker| broker.certificate.authority == Authority::Unknown);
         let proven = self.chain.proven | if stranger { NOT_TRUSTED } else { 0 };
         all.map(|flags| (flags, true)).or_else(|| (proven != 0).then_some((proven, false)))
     }

@@ -128,6 +128,10 @@ impl Facts<'_> {
     }
 
     fn reset(&self) -> Option<Diagnosis> {
+        // Of a log that does not show the offer nobody knows whether the offer was to blame.
+        if self.places.pasted && self.hello.is_none() && !self.answer.chose {
+            return None;
+        }
         (self.outcome.close == Close::Rst).then(|| Diagnosis {
             cause: Cause::ConnectionReset,
             summary: format!("the broker reset the connection in {}", self.stage()),
@@ -154,6 +158,8 @@ impl Facts<'_> {
             "in the middle of a message of its own"
         } else if own_flight {
             "before it had said all that it has to say first"
+        } else if self.struck_early() && self.hello.is_some() {
+            "before it looked at what the client offers"
         } else if self.broker.is_some() && self.hello.is_some() {
             "although version, suites and keys of both ends fit"
         } else if self.answer.chose && self.answer.asked == Some(false) && !self.suite_is_psk() {

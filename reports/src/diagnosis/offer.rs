@@ -1,7 +1,7 @@
 //! Failures before a ServerHello: what the client offered against what the broker can serve.
 
 use super::{Cause, Diagnosis, Facts, suite_text};
-use suites::broker::{BrokerProfile, KeyKind, Sni};
+use suites::broker::{BrokerProfile, KeyKind, Sni, Stage};
 use suites::hello::ClientHello;
 use suites::names;
 use suites::outcome::End;
@@ -35,12 +35,18 @@ impl Facts<'_> {
         if self.answer.not_tls.is_some() || self.answer.cut {
             return None;
         }
-        let served = self.broker.and_then(|broker| {
+        let served = self.broker.filter(|_| !self.struck_early()).and_then(|broker| {
             self.versions(hello, broker)
                 .or_else(|| self.server_name(hello, broker))
                 .or_else(|| self.shared(hello, broker))
         });
         served.or_else(|| self.refused(hello))
+    }
+
+    /// Whether the broker is known to do something wrong before it has looked at the offer.
+    pub(super) fn struck_early(&self) -> bool {
+        let fault = self.broker.and_then(|broker| broker.misbehave);
+        fault.is_some_and(|fault| matches!(fault.at, Stage::Accept | Stage::ClientHello))
     }
 
     fn nothing_offered(&self, hello: &ClientHello) -> Diagnosis {
@@ -145,6 +151,27 @@ impl Facts<'_> {
                 candidates: Vec::new(),
             });
         }
+        // OpenSSL's level 1 refuses what is older than TLS 1.2, whatever the profile says.
+        let alone = broker.security_level > 0 && broker.max_version < ProtocolVersion::TLS1_2;
+        if alone && highest <= ProtocolVersion::TLS1_2 {
+            return Some(Diagnosis {
+                cause: Cause::ServerRequiresNewerVersion,
+                summary: format!(
+                    "the broker is left with no version at all: its security level {} refuses what is older than TLS1.2, and its highest version is {}",
+                    broker.security_level, broker.max_version
+                ),
+                evidence: evidence(format!(
+                    "broker profile {}: security level {}",
+                    broker.name, broker.security_level
+                )),
+                fix: vec![
+                    "let the broker serve TLS1.2".to_owned(),
+                    "or set its security level to 0 (@SECLEVEL=0 in OpenSSL's cipher list)"
+                        .to_owned(),
+                ],
+                candidates: Vec::new(),
+            });
+        }
         let set = match (self.client.profile.and_then(|p| p.min_version), self.is_suite_b()) {
             (Some(version), _) => version,
             (None, Some(true)) => ProtocolVersion::TLS1_2,
@@ -172,31 +199,14 @@ impl Facts<'_> {
                 "or use MBEDTLS_SSL_PRESET_DEFAULT".to_owned(),
             ),
         };
-        if floor > broker.max_version {
-            return Some(Diagnosis {
-                cause: Cause::ClientRequiresNewerVersion,
-                summary: format!(
-                    "the client takes nothing older than {floor}, and the broker serves at most {}",
-                    broker.max_version
-                ),
-                evidence: evidence(whose),
-                fix: vec![format!("let the broker serve {floor}"), lower],
-                candidates: Vec::new(),
-            });
-        }
-        // OpenSSL's level 1 refuses what is older than TLS 1.2, whatever the profile says.
-        let alone = broker.security_level > 0 && broker.max_version < ProtocolVersion::TLS1_2;
-        alone.then(|| Diagnosis {
-            cause: Cause::ServerRequiresNewerVersion,
+        (floor > broker.max_version).then(|| Diagnosis {
+            cause: Cause::ClientRequiresNewerVersion,
             summary: format!(
-                "the broker is left with no version at all: its security level {} refuses what is older than TLS1.2, and its highest version is {}",
-                broker.security_level, broker.max_version
+                "the client takes nothing older than {floor}, and the broker serves at most {}",
+                broker.max_version
             ),
-            evidence: evidence(format!("broker profile {}: security level {}", broker.name, broker.security_level)),
-            fix: vec![
-                "let the broker serve TLS1.2".to_owned(),
-                "or set its security level to 0 (@SECLEVEL=0 in OpenSSL's cipher list)".to_owned(),
-            ],
+            evidence: evidence(whose),
+            fix: vec![format!("let the broker serve {floor}"), lower],
             candidates: Vec::new(),
         })
     }
