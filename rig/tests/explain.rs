@@ -141,6 +141,7 @@ fn every_log_of_every_suite_leads_to_its_cells_diagnosis_or_to_none() {
 #[ignore = "takes minutes: the suite `full`"]
 fn full() {
     let shard = std::env::var("RIG_FULL_SHARD").ok().map(|text| text.parse().unwrap());
+    let whole = shard.is_none();
     let products = ["mosquitto-", "rabbitmq-", "aedes-"];
     let mut jobs = jobs(&["full"], "mbedtls-", 4, shard);
     jobs.retain(|job| !products.iter().any(|product| job.cell.broker.starts_with(product)));
@@ -161,7 +162,13 @@ fn full() {
     let [alone, beside] = sum;
     eprintln!("the log alone: {alone:?}\nwith --broker: {beside:?}");
     assert_eq!((alone.wrong, beside.wrong), (Vec::new(), Vec::new()));
-    assert!(beside.equal * 100 >= beside.cells * 98, "{} of {}", beside.equal, beside.cells);
+    // A part may hold more than its share of brokers that close without a word.
+    assert!(
+        !whole || beside.equal * 100 >= beside.cells * 98,
+        "{} of {}",
+        beside.equal,
+        beside.cells
+    );
 }
 
 /// Cell, and the cause behind the one error that says nothing. Each broker closes without a word.
