@@ -1,7 +1,12 @@
 //! The table of errors against the headers that it was made from: those of the project's own stacks,
 //! as cargo unpacked them to build the firmware.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests are test code, and a skipped one must say so"
+)]
 
 use reports::explain::errors;
 use std::collections::BTreeSet;

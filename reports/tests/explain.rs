@@ -144,8 +144,11 @@ fn rewrite(log: &str, with: impl Fn(usize, &str, &str, &str) -> String) -> Strin
     out
 }
 
+/// What a dress is called, and how it is put on.
+type Dress = (&'static str, fn(&str) -> String);
+
 /// How programs and people dress a log; none of it takes anything away that is proven.
-fn dresses() -> Vec<(&'static str, fn(&str) -> String)> {
+fn dresses() -> Vec<Dress> {
     vec![
         ("windows line ends", |log| log.replace('\n', "\r\n")),
         ("esp-idf", |log| {
