@@ -13,6 +13,7 @@ use reports::writers::Recorded;
 use reports::{CellRecord, Verdict};
 use std::path::Path;
 use suites::OutcomeKind;
+use suites::known::Deviation;
 use suites::outcome::Outcome;
 use suites::snapshot::Change;
 
@@ -68,6 +69,14 @@ pub fn troubled() -> Recorded {
     cells[7].verdict = Verdict::Changed;
     cells[7].outcome = Outcome::bare(OutcomeKind::TimedOut);
     cells[7].diagnosis = None;
+    cells[8].verdict = Verdict::Surprise;
+    cells[8].surprises = vec![change("error", "-0x7780", "-0x7280")];
+    cells[8].known = Some(Deviation {
+        cell: "mbedtls-2.4.0/*".to_owned(),
+        board: None,
+        reason: "the broker's makers have been told".to_owned(),
+        link: "https://example.org/issues/7".to_owned(),
+    });
     cells.pop();
     recorded
 }
@@ -97,7 +106,7 @@ pub fn hostile() -> Recorded {
         cell.board = BoardName { name: text(), kind: text() };
         cell.note = Some(text());
         cell.outcome.error = Some(text());
-        cell.image = Some(ImageRecord { id: text(), compilers: Some(text()), code_bytes: None });
+        cell.image = Some(ImageRecord { id: text(), compilers: Some(text()), code_bytes: Some(1) });
         let change = Change { field: text(), expected: text(), seen: text() };
         cell.changes = vec![change.clone()];
         cell.surprises = vec![change];
