@@ -116,8 +116,8 @@ pub(super) fn check_resumed(before: &Run, now: &Run) -> Result<()> {
             "the run was begun with other builds of your own (then {then}, now {given}): give the same --config or --builds, or start a new run"
         );
     }
-    let pairs = before.own_builds.iter().zip(&now.own_builds);
-    for (before, now) in pairs.filter(|(before, now)| before.image != now.image) {
+    let mut pairs = before.own_builds.iter().zip(&now.own_builds);
+    if let Some((before, now)) = pairs.find(|(before, now)| before.image != now.image) {
         bail!(
             "{} is no longer what the run was begun with: its tree, its header or the firmware has changed since (image {}, now {}); start a new run",
             now.name,
