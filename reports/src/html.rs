@@ -12,7 +12,7 @@
 //! (`page.js`) filters, moves the focus through the matrix and opens panels. A panel is markup, too,
 //! made here and kept compressed until somebody asks for its cell, because a run may have 10,000.
 //!
-//! Nothing from a device or a broker is trusted. The templates escape every value, [`text::visible`]
+//! Nothing from a device or a broker is trusted. The templates escape every value, `text::visible`
 //! makes control characters and the like visible in whatever they made, and a policy in the page's
 //! head lets nothing run, load or be sent but the script and the style that stand in it, by their
 //! hashes.
