@@ -13,9 +13,11 @@ mod attempt;
 mod certificate;
 mod dump;
 pub mod errors;
+mod hello;
 mod known;
 mod line;
 mod numbers;
+mod told;
 mod version;
 
 pub(crate) use attempt::Attempt;

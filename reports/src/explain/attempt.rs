@@ -6,8 +6,8 @@
 
 use super::certificate::PeerCertificates;
 use super::dump::Dump;
-use super::numbers::error_in;
-use crate::diagnosis::{LIBRARYS_WORDS, facts};
+use super::hello::HelloLines;
+use crate::diagnosis::facts;
 use suites::outcome::AlertSeen;
 use wire::message::Phase;
 
@@ -111,29 +111,6 @@ pub(crate) enum Refused {
     Length,
 }
 
-/// The ClientHello as the lines of level 3 tell it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HelloLines {
-    /// Where it begins.
-    pub begin: Option<usize>,
-    pub version: Option<(u8, u8)>,
-    pub suites: Vec<u16>,
-    /// How many suites the library counted; whether that includes markers depends on the version.
-    pub count: Option<Spot<usize>>,
-    pub marker: bool,
-    pub extensions: Vec<u16>,
-    pub server_name: Option<String>,
-    pub groups: Vec<u16>,
-    pub versions: Vec<u16>,
-    pub schemes: Vec<u16>,
-    /// The end of the extensions was told, so that what is not there was not sent.
-    pub whole: bool,
-    /// The client's clock, where it puts it into the random.
-    pub clock: Option<u64>,
-    /// Version in the header of the record.
-    pub record: Option<(u8, u8)>,
-}
-
 impl Attempt {
     /// Whether anything of a connection was told.
     pub fn is_empty(&self) -> bool {
@@ -208,29 +185,11 @@ impl Attempt {
             self.over.get_or_insert_with(spot);
         } else if let Some((function, code)) = returned(text) {
             self.returned(function, code, &spot());
-        } else if !(self.hello_line(line, text)
+        } else if !(self.hello.take(line, text)
             || self.record_line(line, text)
             || self.alert_line(line, text))
         {
             self.other_line(line, text);
-        }
-    }
-
-    /// Takes a line that the library has no hand in.
-    fn take_told(&mut self, line: usize, text: &str) {
-        for (words, bit) in LIBRARYS_WORDS {
-            if text.contains(words) {
-                self.words.push(Spot { value: bit, line, quote: text.to_owned() });
-            }
-        }
-        if let Some(flags) = flags_in(text) {
-            self.flags = Some(Spot { value: flags, line, quote: text.to_owned() });
-        }
-        if let Some(code) = connack_in(text) {
-            self.connack = Some(Spot { value: code, line, quote: text.to_owned() });
-        }
-        if let Some(error) = error_in(text) {
-            self.told = Some(Spot { value: error, line, quote: text.to_owned() });
         }
     }
 
@@ -327,37 +286,6 @@ impl Attempt {
         } else if code < 0 && !super::numbers::is_try_again(code) && !function.contains("f_send") {
             self.error = Some(at(code));
         }
-    }
-
-    /// Lines of the ClientHello.
-    fn hello_line(&mut self, line: usize, text: &str) -> bool {
-        let hello = &mut self.hello;
-        let Some(what) = text.strip_prefix("client hello") else {
-            return hello.listed_line(text);
-        };
-        let what = what.trim_start_matches([',', ':', ' ']);
-        hello.begin.get_or_insert(line);
-        if let Some(version) = what.strip_prefix("max version: ") {
-            hello.version = bracketed(version);
-        } else if let Some(time) = what.strip_prefix("current time: ") {
-            hello.clock = time.trim().parse().ok();
-        } else if let Some(suite) = what.strip_prefix("add ciphersuite: ") {
-            hello.suites.extend(hex_word(suite));
-        } else if let Some(count) = what.strip_prefix("got ") {
-            let value = count.split(' ').next().and_then(|n| n.parse().ok());
-            let suites = count.contains("ciphersuites") || count.contains("cipher suites");
-            if let (Some(value), true) = (value, suites) {
-                hello.count = Some(Spot { value, line, quote: text.to_owned() });
-            }
-        } else if let Some(name) = what.strip_prefix("adding server name extension: ") {
-            hello.server_name = Some(name.trim().to_owned());
-            hello.extensions.push(0);
-        } else if let Some(name) = what.strip_prefix("adding ") {
-            hello.extensions.extend(extension(name));
-        } else if what.starts_with("total extension length") {
-            hello.whole = true;
-        }
-        true
     }
 
     /// Lines about records and messages.
@@ -469,25 +397,6 @@ impl Attempt {
     }
 }
 
-impl HelloLines {
-    /// Lines of lists within the hello that do not begin with its name.
-    fn listed_line(&mut self, text: &str) -> bool {
-        if text.starts_with("adding EMPTY_RENEGOTIATION_INFO_SCSV") {
-            self.marker = true;
-        } else if let Some(group) = text.strip_prefix("got supported group(") {
-            self.groups.extend(hex_word(group));
-        } else if let Some(scheme) = text.strip_prefix("sent signature scheme [") {
-            self.schemes.extend(hex_word(scheme.split(']').next().unwrap_or_default()));
-        } else if let Some(version) = text.strip_prefix("supported version: ") {
-            let code = bracketed(version).map(|(major, minor)| u16::from_be_bytes([major, minor]));
-            self.versions.extend(code);
-        } else {
-            return false;
-        }
-        true
-    }
-}
-
 /// The state that a line says to have been entered, by number in 2.x and by name in 3.x.
 pub(crate) fn state(text: &str) -> Option<Phase> {
     let what = text.get(text.find("client state: ")? + "client state: ".len()..)?.trim();
@@ -524,13 +433,13 @@ fn returned(text: &str) -> Option<(&str, i32)> {
 }
 
 /// `[3:3]`.
-fn bracketed(text: &str) -> Option<(u8, u8)> {
+pub(super) fn bracketed(text: &str) -> Option<(u8, u8)> {
     let (major, rest) = text.trim().strip_prefix('[')?.split_once(':')?;
     Some((major.parse().ok()?, rest.split(']').next()?.parse().ok()?))
 }
 
 /// The hexadecimal number at the beginning, `c02b, TLS-...`.
-fn hex_word(text: &str) -> Option<u16> {
+pub(super) fn hex_word(text: &str) -> Option<u16> {
     let text = text.trim_start();
     let text = text.strip_prefix("0x").unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len());
@@ -543,66 +452,11 @@ fn hex_word(text: &str) -> Option<u16> {
 }
 
 /// The decimal numbers in a line.
-fn numbers(text: &str) -> impl Iterator<Item = u16> + '_ {
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = u16> + '_ {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok())
 }
 
 /// MQTT 3.1.1 3.1: a CONNECT with the protocol's name.
 fn is_connect(payload: &[u8]) -> bool {
     payload.first() == Some(&0x10) && payload.windows(4).take(8).any(|four| four == b"MQTT")
-}
-
-/// The extension's type, from what the library calls it.
-fn extension(name: &str) -> Option<u16> {
-    let name = name.split([' ', ',']).next()?;
-    Some(match name {
-        "signature_algorithms" => 13,
-        "encrypt_then_mac" => 22,
-        "extended_master_secret" => 23,
-        "session" => 35,
-        "supported_elliptic_curves" | "supported_groups" => 10,
-        "supported_point_formats" => 11,
-        "max_fragment_length" => 1,
-        "supported" => 43,
-        "key" => 51,
-        "psk_key_exchange_modes" => 45,
-        _ => return None,
-    })
-}
-
-/// Verify flags as an application prints them: `flags 0x8`, `verify result: 0x00000008`.
-fn flags_in(text: &str) -> Option<u32> {
-    let lower = text.to_ascii_lowercase();
-    let at = [
-        "verify flags",
-        "verification flags",
-        "flags:",
-        "flags =",
-        "flags=",
-        "flags 0x",
-        "verify result",
-        "verify_result",
-    ]
-    .into_iter()
-    .find_map(|word| lower.find(word))?;
-    let spoken_of =
-        ["cert", "verif", "x509", "tls", "ssl"].into_iter().any(|word| lower.contains(word));
-    let rest = lower.get(at..)?;
-    let hex = rest.get(rest.find("0x")? + 2..)?;
-    let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
-    let flags = u32::from_str_radix(hex.get(..end)?, 16).ok()?;
-    // The library has bits up to 0x40000; -1 is its word for "nothing was checked".
-    (spoken_of && flags != 0 && flags < 0x8_0000).then_some(flags)
-}
-
-/// A CONNACK's return code as clients print it.
-fn connack_in(text: &str) -> Option<u8> {
-    let lower = text.to_ascii_lowercase();
-    let at = lower.find("connack")?;
-    let rest = lower.get(at..)?;
-    let at = ["return code", "rc", "code"]
-        .into_iter()
-        .find_map(|word| Some(rest.find(word)? + word.len()))?;
-    let code = numbers(rest.get(at..)?).next()?;
-    u8::try_from(code).ok().filter(|code| *code <= 5)
 }
