@@ -7,7 +7,7 @@
 //! a pasted log ([`crate::explain`]) --+
 //!
 //!   library      errors that say all there is to say
-//!   offer        what the client offered against what the broker serves
+//!   offer        what the client offered against what the broker serves; `shared` compares the lists
 //!   certificate  what the client made of the broker's certificate
 //!   messages     records and messages that the client, or the broker, did not take
 //!   ending       MQTT, and how the connection itself ended
@@ -22,6 +22,7 @@ pub(crate) mod facts;
 mod library;
 mod messages;
 mod offer;
+mod shared;
 mod suite_b;
 
 pub(crate) use certificate::LIBRARYS_WORDS;
