@@ -24,6 +24,7 @@ use rig::run::{SEED, Workshop};
 use rig::verdict::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use suites::Library;
 use suites::broker::OnReject;
 
@@ -55,26 +56,53 @@ struct Agreement {
     wrong: Vec<String>,
 }
 
-fn agreement(cells: &[Cell], with_broker: bool) -> Agreement {
-    let library = Library::load(&Project::find().unwrap().suites()).unwrap();
-    let mut agreement = Agreement::default();
-    for cell in cells {
-        let Some(diagnosis) = &cell.record.diagnosis else { continue };
-        let log = cell.transcript.device_log();
-        let broker = with_broker.then(|| library.broker(&cell.record.broker).unwrap());
-        let seen = explain(log.as_bytes(), &Beside { config: None, broker }).diagnosis;
-        agreement.cells += 1;
-        if seen.cause == diagnosis.cause {
-            agreement.equal += 1;
-        } else if seen.cause == Cause::InsufficientEvidence {
-            agreement.unproven += 1;
-            agreement.named += usize::from(seen.candidates.contains(&diagnosis.cause));
-        } else {
-            let cell = &cell.record.cell;
-            agreement.wrong.push(format!("{cell}: {} for {}", seen.cause, diagnosis.cause));
+impl Agreement {
+    fn add(&mut self, cells: &[Cell], with_broker: bool, logs: &mut Logs) {
+        let library = Library::load(&Project::find().unwrap().suites()).unwrap();
+        for cell in cells {
+            let Some(diagnosis) = &cell.record.diagnosis else { continue };
+            let log = cell.transcript.device_log();
+            let broker = with_broker.then(|| library.broker(&cell.record.broker).unwrap());
+            let seen = explain(log.as_bytes(), &Beside { config: None, broker }).diagnosis;
+            self.cells += 1;
+            if seen.cause == diagnosis.cause {
+                self.equal += 1;
+            } else if seen.cause == Cause::InsufficientEvidence {
+                self.unproven += 1;
+                self.named += usize::from(seen.candidates.contains(&diagnosis.cause));
+            } else {
+                let cell = &cell.record.cell;
+                self.wrong.push(format!("{cell}: {} for {}", seen.cause, diagnosis.cause));
+            }
+            logs.add(&log, diagnosis.cause, seen.cause);
         }
     }
-    agreement
+}
+
+/// The logs of some cells, alone, by what is in them: how often each cause is behind the very same
+/// letters, and how many of those were explained so.
+///
+/// Server's random numbers make every later log one of its own, so this finds only those that end
+/// before a ServerHello; there are more that nobody could tell apart.
+#[derive(Debug, Default)]
+struct Logs(BTreeMap<u64, BTreeMap<&'static str, (usize, usize)>>);
+
+impl Logs {
+    fn add(&mut self, log: &str, cause: Cause, seen: Cause) {
+        // All logs of a large suite would be gigabytes.
+        let mut hasher = DefaultHasher::new();
+        log.hash(&mut hasher);
+        let causes = self.0.entry(hasher.finish()).or_default();
+        let (cells, equal) = causes.entry(cause.key()).or_default();
+        *cells += 1;
+        *equal += usize::from(seen == cause);
+    }
+
+    /// Of the logs that only one cause is behind: how many, and how many were explained.
+    fn telling(&self) -> (usize, usize) {
+        let of_one = self.0.values().filter(|causes| causes.len() == 1);
+        of_one.flat_map(BTreeMap::values).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
 }
 
 /// All jobs of these suites whose cell's name contains `filter`, at each debug level.
@@ -99,10 +127,11 @@ fn jobs(suites: &[&str], filter: &str, level: u8, shard: Option<Shard>) -> Vec<J
 fn check(suites: &[&str], filter: &str) {
     for level in 1..=4 {
         let cells = cells(jobs(suites, filter, level, None));
-        let alone = agreement(&cells, false);
+        let (mut alone, mut beside, mut logs) = <(Agreement, Agreement, Logs)>::default();
+        alone.add(&cells, false, &mut logs);
         eprintln!("level {level}, the log alone: {alone:?}");
         assert_eq!(alone.wrong, Vec::<String>::new(), "level {level}");
-        let beside = agreement(&cells, true);
+        beside.add(&cells, true, &mut Logs::default());
         eprintln!("level {level}, with --broker: {beside:?}");
         assert_eq!(beside.wrong, Vec::<String>::new(), "level {level}, with the broker's profile");
         if level == 4 {
@@ -145,30 +174,27 @@ fn full() {
     let products = ["mosquitto-", "rabbitmq-", "aedes-"];
     let mut jobs = jobs(&["full"], "mbedtls-", 4, shard);
     jobs.retain(|job| !products.iter().any(|product| job.cell.broker.starts_with(product)));
-    let mut sum = [Agreement::default(), Agreement::default()];
+    let (mut alone, mut beside, mut logs) = <(Agreement, Agreement, Logs)>::default();
     // In parts, so that their logs need not be in memory all at once.
     while !jobs.is_empty() {
         let rest = jobs.split_off(jobs.len().min(2000));
         let cells = cells(std::mem::replace(&mut jobs, rest));
-        for (sum, with_broker) in sum.iter_mut().zip([false, true]) {
-            let part = agreement(&cells, with_broker);
-            sum.cells += part.cells;
-            sum.equal += part.equal;
-            sum.unproven += part.unproven;
-            sum.named += part.named;
-            sum.wrong.extend(part.wrong);
-        }
+        alone.add(&cells, false, &mut logs);
+        beside.add(&cells, true, &mut Logs::default());
     }
-    let [alone, beside] = sum;
+    let (telling, explained) = logs.telling();
     eprintln!("the log alone: {alone:?}\nwith --broker: {beside:?}");
+    eprintln!("{telling} logs are those of one cause alone, and {explained} of them are explained");
     assert_eq!((alone.wrong, beside.wrong), (Vec::new(), Vec::new()));
-    // A part may hold more than its share of brokers that close without a word.
-    assert!(
-        !whole || beside.equal * 100 >= beside.cells * 98,
-        "{} of {}",
-        beside.equal,
-        beside.cells
-    );
+    // A part may hold more than its share of brokers that close without a word, and fewer of those
+    // cells that show that one log may have several causes.
+    if whole {
+        let enough = |part: usize, of: usize| part * 100 >= of * 98;
+        assert!(enough(beside.equal, beside.cells), "{} of {}", beside.equal, beside.cells);
+        // The rest is told apart only by what this library of brokers happens to hold: one broker that
+        // closes without a word at some place is not all that do.
+        assert!(explained * 100 >= telling * 95, "{explained} of {telling}");
+    }
 }
 
 /// Cell, and the cause behind the one error that says nothing. Each broker closes without a word.

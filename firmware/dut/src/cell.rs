@@ -10,7 +10,7 @@ use crate::link::{Link, Stop, Tcp};
 use crate::mqtt;
 use alloc::format;
 use mbedtls::{Host as _, Saved, Session, SetupError};
-use wire::message::{CellCommand, CellResult, Ending, Phase};
+use wire::message::{CellCommand, CellResult, Ending, MqttFailure, Phase};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// What was learnt on the way, however far it went.
@@ -27,6 +27,35 @@ struct Findings {
     connack: Option<u8>,
 }
 
+impl Findings {
+    /// Says what an application says, and what the library keeps to itself: the bits of a failed
+    /// certificate check, an error's name, and what became of MQTT.
+    fn say<B: Board>(&self, link: &mut Link<'_, '_, B>, passed: Result<(), Ending>) {
+        let mut say = |text: &str| link.log(1, b"cell.rs", line!() as u16, text.as_bytes());
+        if let Some(flags @ 1..) = self.verify_flags {
+            say(&format!("the broker's certificate failed its check: verify flags {flags:#010x}"));
+        }
+        let failure = match passed {
+            Err(Ending::Tls(code)) => {
+                return say(&format!("handshake failed: {}", mbedtls::Error(code)));
+            }
+            Err(Ending::Mqtt(failure)) => failure,
+            _ => return,
+        };
+        match (failure, self.connack) {
+            (MqttFailure::Refused, Some(code)) => {
+                say(&format!("MQTT failed: CONNACK with return code {code}"));
+            }
+            (MqttFailure::Refused, None) => say("MQTT failed: refused"),
+            (MqttFailure::Closed, _) => {
+                say("MQTT failed: the connection was closed where a packet was due");
+            }
+            (MqttFailure::Protocol, _) => say("MQTT failed: not the packet that was due"),
+            (MqttFailure::Payload, _) => say("MQTT failed: the message came back changed"),
+        }
+    }
+}
+
 /// Runs one cell and reports it.
 pub fn run<B: Board>(
     mut link: Link<'_, '_, B>,
@@ -37,10 +66,8 @@ pub fn run<B: Board>(
     let mut findings = Findings::default();
     let passed = pass(&mut link, command, &mut findings);
     link.finish();
-    if let (Err(Ending::Tls(code)), 1..) = (passed, command.log_level) {
-        // As an application does it; the library's own lines give the number alone.
-        let text = format!("handshake failed: {}", mbedtls::Error(code));
-        link.log(1, b"cell.rs", line!() as u16, text.as_bytes());
+    if command.log_level > 0 {
+        findings.say(&mut link, passed);
     }
 
     let ending = match (link.stop(), passed) {

@@ -38,6 +38,8 @@ const fn flag(
 
 /// Not yet valid: `MBEDTLS_X509_BADCERT_FUTURE`.
 const FUTURE: u32 = 0x0200;
+/// A check that failed and set no flag.
+pub(super) const NO_FLAGS: &str = "0x00000000";
 /// `MBEDTLS_X509_BADCERT_NOT_TRUSTED`.
 const NOT_TRUSTED: u32 = 0x0008;
 /// `MBEDTLS_X509_BADCERT_BAD_PK`.
@@ -197,7 +199,11 @@ impl Facts<'_> {
                 candidates: Vec::new(),
             });
         }
-        let Some((flags, _)) = known else { return self.chain_too_long() };
+        // Where the walk upwards broke off the flags are only those of what was looked at before.
+        if let Some(diagnosis) = self.chain_too_long() {
+            return Some(diagnosis);
+        }
+        let (flags, _) = known?;
         let set: Vec<_> = FLAGS.iter().filter(|flag| flags & flag.bit != 0).collect();
         let first = set.first()?;
         if first.bit == FUTURE && !self.is_made_for_later() {

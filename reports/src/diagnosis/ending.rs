@@ -4,7 +4,7 @@ use super::{Cause, Diagnosis, Facts, alert_text, certificate, suite_text};
 use crate::explain::errors::{Versions, alert_meaning, describe};
 use suites::outcome::{Close, OutcomeKind};
 use wire::message::Phase;
-use wire::tls::AlertDescription;
+use wire::tls::{AlertDescription, ProtocolVersion};
 
 /// `MBEDTLS_ERR_SSL_CONN_EOF`.
 const CONN_EOF: i32 = -0x7280;
@@ -41,6 +41,22 @@ impl Facts<'_> {
             false => format!("{with}up to CONNACK and a message there and back"),
         };
         match &self.outcome.verify_flags {
+            // `mbedtls_x509_crt_verify_with_profile` of 2.4.0 breaks off where a chain is too long,
+            // without a flag, and MBEDTLS_SSL_VERIFY_OPTIONAL lets everything pass but a flag.
+            Some(flags) if flags == certificate::NO_FLAGS => Diagnosis {
+                cause: Cause::VerifyFailureIgnored,
+                summary: format!(
+                    "connected {how}, although the check of the broker's certificate broke off, and mbedtls_ssl_get_verify_result is 0 all the same"
+                ),
+                evidence: self.evidence([format!(
+                    "{}: mbedtls_x509_crt_verify_with_profile failed in the handshake",
+                    self.places.client
+                )]),
+                fix: vec![
+                    "set MBEDTLS_SSL_VERIFY_REQUIRED: with MBEDTLS_SSL_VERIFY_OPTIONAL nothing tells the application that this broker was not checked".to_owned(),
+                ],
+                candidates: Vec::new(),
+            },
             Some(flags) => Diagnosis {
                 cause: Cause::VerifyFailureIgnored,
                 summary: format!(
@@ -233,6 +249,11 @@ impl Facts<'_> {
         match (self.error().map(|error| -error), self.brokers_alert()) {
             (_, Some(40 | 71)) if before => {
                 list.extend([Cause::NoSharedCiphersuite, Cause::CertificateKeyTypeMismatch]);
+                // An older broker looks for a suite of its own version before the client can refuse
+                // that version.
+                if !self.client.is_three() && self.hello_record > Some(ProtocolVersion::TLS1_0) {
+                    list.push(Cause::ClientRequiresNewerVersion);
+                }
                 if self.hello.as_ref().is_none_or(|hello| hello.groups.is_some()) {
                     list.extend([Cause::NoSharedGroup, Cause::NoSharedSignatureAlgorithm]);
                 }

@@ -9,6 +9,7 @@
 //! A cell and a log differ only in which facts are known. What is not known is `None`, and a rule
 //! that needs it does not speak.
 
+use super::certificate::NO_FLAGS;
 use super::{FAILED, ONE_SUITE, Subject, alert_text};
 use crate::explain::Attempt;
 use crate::transcript::{Seen, Transcript, printable};
@@ -162,6 +163,9 @@ impl<'a> Facts<'a> {
         // In TLS 1.3 the client alone can read the alert.
         if outcome.alert.is_none() && outcome.result == OutcomeKind::Failed {
             outcome.alert = said.alert;
+        }
+        if said.unverified && outcome.result == OutcomeKind::Connected {
+            outcome.verify_flags.get_or_insert_with(|| NO_FLAGS.to_owned());
         }
         let mut answer = Answer::of(&received, &transcript.bytes(End::Broker));
         answer.hash = said.hash;
@@ -333,6 +337,8 @@ struct Said {
     hash: Option<u8>,
     named_error: Option<String>,
     one_suite: Option<String>,
+    /// The certificate's check failed, whatever its flags say.
+    unverified: bool,
 }
 
 impl Said {
@@ -353,6 +359,7 @@ impl Said {
                 attempt.take(0, &line.text, true);
             }
         }
+        said.unverified = attempt.unverified.is_some();
         said.alert = attempt.fatal_alert_from_broker();
         said.hash = attempt.server_hash();
         said

@@ -2,8 +2,11 @@
 
 use super::{Cause, Diagnosis, Facts, alert_text};
 use suites::broker::ClientAuth;
+use suites::names;
+use suites::predict::stack::Stack;
 use suites::profile::ClientCertificate;
 use wire::message::Phase;
+use wire::tls::ProtocolVersion;
 
 /// `MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE`.
 const FEATURE_UNAVAILABLE: i32 = -0x7080;
@@ -18,6 +21,9 @@ const BAD_SERVER_KEY_EXCHANGE: i32 = -0x7b00;
 /// `MBEDTLS_ERR_SSL_CONN_EOF`.
 const CONN_EOF: i32 = -0x7280;
 
+/// RFC 7366.
+const ENCRYPT_THEN_MAC: u16 = 22;
+
 /// Alerts by which a broker refuses a certificate, RFC 5246 7.2.2 and RFC 8446 6.2.
 const REFUSALS: [u8; 8] = [40, 42, 43, 44, 45, 46, 48, 51];
 /// `access_denied`, `certificate_required`, `unknown_psk_identity`.
@@ -27,7 +33,43 @@ const UNKNOWN_PSK_IDENTITY: u8 = 115;
 
 impl Facts<'_> {
     pub(super) fn messages(&self) -> Option<Diagnosis> {
-        self.records().or_else(|| self.client_certificate()).or_else(|| self.shared_key())
+        self.records()
+            .or_else(|| self.client_certificate())
+            .or_else(|| self.shared_key())
+            .or_else(|| self.padding_for_data())
+    }
+
+    /// A client that takes padding for MQTT,
+    /// [`misreads_empty_records`](suites::predict::stack::Stack::misreads_empty_records).
+    fn padding_for_data(&self) -> Option<Diagnosis> {
+        let stack = Stack::named(self.client.stack.as_deref()?)?;
+        let hello = self.answer.server_hello.as_ref()?;
+        let cbc = names::cipher_suite_name(self.outcome.cipher_suite?)?.contains("_CBC_");
+        let empty_records = hello.version == ProtocolVersion::TLS1_0 && cbc;
+        if !stack.misreads_empty_records
+            || !empty_records
+            || !hello.extensions.contains(&ENCRYPT_THEN_MAC)
+            || self.outcome.mqtt.as_deref() != Some("protocol")
+        {
+            return None;
+        }
+        Some(Diagnosis {
+            cause: Cause::BadRecord,
+            summary: format!(
+                "{} took the padding of an empty record for MQTT: in TLS 1.0 a broker with OpenSSL sends an empty record first, and with encrypt-then-MAC this mbedTLS misreads it",
+                stack.name
+            ),
+            evidence: self.evidence([format!(
+                "{}: TLS1.0, a CBC suite and encrypt_then_mac in the ServerHello",
+                self.places.answer
+            )]),
+            fix: vec![
+                "switch encrypt-then-MAC off in the client: mbedtls_ssl_conf_encrypt_then_mac(&conf, MBEDTLS_SSL_ETM_DISABLED)".to_owned(),
+                "or let the broker speak TLS 1.1 or newer, where no empty records are sent".to_owned(),
+                "or move the client to mbedTLS 2.16 or later, which reads them".to_owned(),
+            ],
+            candidates: Vec::new(),
+        })
     }
 
     fn records(&self) -> Option<Diagnosis> {

@@ -96,6 +96,12 @@ pub(crate) struct Attempt {
     pub connack: Option<Spot<u8>>,
     /// The application said CONNECT.
     pub connect: bool,
+    /// Only the first byte of it so far: mbedTLS sends one byte ahead under CBC in TLS 1.0.
+    begun: bool,
+    /// The first byte of application data that came after it.
+    pub answered: Option<Spot<u8>>,
+    /// What the rig's own DUT says that became of MQTT.
+    pub mqtt: Option<Spot<&'static str>>,
     /// The context was freed.
     pub freed: bool,
     dump: Option<(Dump, usize)>,
@@ -124,6 +130,7 @@ impl Attempt {
             && self.flags.is_none()
             && self.words.is_empty()
             && self.connack.is_none()
+            && self.mqtt.is_none()
             && self.sent.is_empty()
     }
 
@@ -225,12 +232,20 @@ impl Attempt {
                 self.sent.extend(dump.bytes.into_iter().take(room));
             }
             "input record from network" => self.received.extend(dump.bytes.into_iter().take(room)),
-            "before encrypt: output payload" => self.connect |= is_connect(&dump.bytes),
+            "before encrypt: output payload" => {
+                self.connect |= is_connect(&dump.bytes, self.begun);
+                self.begun = *dump.bytes == [CONNECT];
+            }
             "input payload after decrypt" if self.over.is_some() => {
                 if let [0x20, 0x02, 0 | 1, code, ..] = *dump.bytes {
                     let quote =
                         format!("CONNACK with return code {code} in the payload after decryption");
                     self.connack.get_or_insert(Spot { value: code, line, quote });
+                }
+                let data = self.header.as_ref().is_some_and(|header| header.value[0] == 23);
+                if let (Some(&first), true, true) = (dump.bytes.first(), self.connect, data) {
+                    let quote = format!("application data begins with {first:#04x} after CONNECT");
+                    self.answered.get_or_insert(Spot { value: first, line, quote });
                 }
             }
             _ => {}
@@ -456,7 +471,11 @@ pub(super) fn numbers(text: &str) -> impl Iterator<Item = u16> + '_ {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok())
 }
 
-/// MQTT 3.1.1 3.1: a CONNECT with the protocol's name.
-fn is_connect(payload: &[u8]) -> bool {
-    payload.first() == Some(&0x10) && payload.windows(4).take(8).any(|four| four == b"MQTT")
+/// The first byte of a CONNECT, MQTT 3.1.1 3.1.
+const CONNECT: u8 = 0x10;
+
+/// A CONNECT with the protocol's name, whose first byte may have gone ahead.
+fn is_connect(payload: &[u8], begun: bool) -> bool {
+    (begun || payload.first() == Some(&CONNECT))
+        && payload.windows(4).take(8).any(|four| four == b"MQTT")
 }

@@ -177,10 +177,19 @@ fn outcome(attempt: &Attempt, sent: &Stream, received: &Stream, answer: &Answer)
         && attempt.connack.is_none()
         && error == Some(CONN_EOF)
         && attempt.reads == 0;
-    let mqtt = match (refused, unanswered) {
+    // Whatever answers a CONNECT begins with CONNACK's type, MQTT 3.1.1 3.2.1. In TLS 1.3 a ticket may
+    // come first.
+    let strange = over
+        && attempt.answered.as_ref().is_some_and(|first| first.value != 0x20)
+        && answer
+            .server_hello
+            .as_ref()
+            .is_some_and(|hello| hello.version < ProtocolVersion::TLS1_3);
+    let mqtt = match (refused, &attempt.mqtt) {
         (Some(code), _) => Some(format!("connack:{code}")),
-        (None, true) => Some("closed".to_owned()),
-        (None, false) => None,
+        (None, Some(told)) => Some(told.value.to_owned()),
+        (None, None) if strange => Some("protocol".to_owned()),
+        (None, None) => unanswered.then(|| "closed".to_owned()),
     };
     // One write may be a goodbye after a refusal; more are a conversation.
     let accepted = attempt.connack.as_ref().is_some_and(|spot| spot.value == 0);
@@ -333,6 +342,8 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
         told(&attempt.unverified),
         told(&attempt.flags),
         told(&attempt.connack),
+        told(&attempt.answered).filter(|_| outcome.mqtt.as_deref() == Some("protocol")),
+        told(&attempt.mqtt),
         told(&attempt.error).filter(|_| failed),
         told(&attempt.told).filter(|_| failed),
         told(&attempt.over),

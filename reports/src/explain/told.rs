@@ -5,6 +5,9 @@ use super::attempt::{Attempt, Spot, numbers};
 use super::numbers::error_in;
 use crate::diagnosis::LIBRARYS_WORDS;
 
+/// The rig's own DUT begins its word on MQTT so (`cell.rs` of the device program).
+const MQTT_FAILED: &str = "MQTT failed: ";
+
 impl Attempt {
     /// Takes a line that the library has no hand in.
     pub(super) fn take_told(&mut self, line: usize, text: &str) {
@@ -18,6 +21,15 @@ impl Attempt {
         }
         if let Some(code) = connack_in(text) {
             self.connack = Some(Spot { value: code, line, quote: text.to_owned() });
+        }
+        if let Some(told) = text.strip_prefix(MQTT_FAILED) {
+            let value = match told {
+                "the connection was closed where a packet was due" => "closed",
+                "not the packet that was due" => "protocol",
+                "the message came back changed" => "payload",
+                _ => return,
+            };
+            self.mqtt = Some(Spot { value, line, quote: text.to_owned() });
         }
         if let Some(error) = error_in(text) {
             self.told = Some(Spot { value: error, line, quote: text.to_owned() });
