@@ -10,6 +10,7 @@
 //!   offer        what the client offered against what the broker serves; `shared` compares the lists
 //!   certificate  what the client made of the broker's certificate
 //!   messages     records and messages that the client, or the broker, did not take
+//!   known_bugs   what this version of mbedTLS itself does wrong
 //!   ending       MQTT, and how the connection itself ended
 //! ```
 //!
@@ -19,6 +20,7 @@
 mod certificate;
 mod ending;
 pub(crate) mod facts;
+mod known_bugs;
 mod library;
 mod messages;
 mod offer;
@@ -126,7 +128,7 @@ causes! {
     WeakSignatureHash = "weak_signature_hash",
     /// The broker's certificate holds a key that the client refuses.
     WeakKey = "weak_key",
-    /// A certificate is signed in a way that the client was not built for.
+    /// A certificate, or the client's own signature, is made in a way that the client was not built for.
     UnsupportedSignatureAlgorithm = "unsupported_signature_algorithm",
     /// The broker's chain is longer than the client follows. Added to the list that DESIGN.md began
     /// with: nothing is wrong with any certificate, and neither a CA nor a new key mends it.
@@ -165,6 +167,9 @@ causes! {
     HandshakeCpuStarvation = "handshake_cpu_starvation",
     /// The client's crypto hardware failed.
     HardwareCryptoFault = "hardware_crypto_fault",
+    /// This version of mbedTLS errs. Added to the list that DESIGN.md began with: the wire and both
+    /// ends' settings are right, and to say otherwise sends people after the wrong thing.
+    LibraryFault = "library_fault",
     /// TLS stands, the MQTT part refused.
     MqttRefused = "mqtt_refused",
     /// Nothing failed.
@@ -204,6 +209,7 @@ impl Facts<'_> {
                 .or_else(|| self.offer())
                 .or_else(|| self.certificate())
                 .or_else(|| self.messages())
+                .or_else(|| self.known_bugs())
                 .or_else(|| self.ending())
                 .unwrap_or_else(|| self.unproven()),
         }

@@ -13,6 +13,8 @@ const TIMEOUT: i32 = -0x6800;
 /// `MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY`, `MBEDTLS_ERR_SSL_PRIVATE_KEY_REQUIRED`.
 const UNKNOWN_IDENTITY: i32 = -0x6c80;
 const PRIVATE_KEY_REQUIRED: i32 = -0x7600;
+/// `MBEDTLS_ERR_PK_TYPE_MISMATCH`.
+const PK_TYPE_MISMATCH: i32 = -0x3f00;
 
 /// Endings of names that tell of the random number generator.
 const ENTROPY: [&str; 4] = [
@@ -33,6 +35,9 @@ impl Facts<'_> {
                 return Some(self.no_psk(
                     "the key exchange needs a pre-shared key of another identity than the client's",
                 ));
+            }
+            PK_TYPE_MISMATCH if self.outcome.stage == Some(Phase::CertificateVerify) => {
+                return Some(self.cannot_sign());
             }
             PRIVATE_KEY_REQUIRED if self.suite_is_psk() => {
                 return Some(self.no_psk("the suite that the broker chose needs a pre-shared key, and the client was given none"));
@@ -66,6 +71,20 @@ impl Facts<'_> {
                     .to_owned(),
                 "or mbedtls_ssl_set_hostname(&ssl, NULL), which checks no name, as older versions did"
                     .to_owned(),
+            ],
+            candidates: Vec::new(),
+        }
+    }
+
+    /// The broker asked for a certificate, and the client has no code to prove that it holds the key.
+    fn cannot_sign(&self) -> Diagnosis {
+        Diagnosis {
+            cause: Cause::UnsupportedSignatureAlgorithm,
+            summary: "the client cannot sign with the key of its own certificate: this build has no code for keys of that kind".to_owned(),
+            evidence: self.evidence([]),
+            fix: vec![
+                "compile the algorithm in: MBEDTLS_ECDSA_C with MBEDTLS_ECP_C, MBEDTLS_ASN1_PARSE_C and MBEDTLS_ASN1_WRITE_C for a key on a curve".to_owned(),
+                "or give the client a certificate with an RSA key".to_owned(),
             ],
             candidates: Vec::new(),
         }

@@ -2,14 +2,14 @@
 
 use super::{Cause, Diagnosis, Facts, alert_text};
 use suites::broker::ClientAuth;
-use suites::names;
-use suites::predict::stack::Stack;
 use suites::profile::ClientCertificate;
 use wire::message::Phase;
-use wire::tls::ProtocolVersion;
 
 /// `MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE`.
 const FEATURE_UNAVAILABLE: i32 = -0x7080;
+/// `MBEDTLS_ERR_SSL_BAD_INPUT_DATA`, of 2.28 and newer also where more is to be read than the buffer
+/// holds (`mbedtls_ssl_fetch_input` in `ssl_msg.c`).
+const BAD_INPUT_DATA: i32 = -0x7100;
 /// `MBEDTLS_ERR_SSL_INVALID_MAC`.
 const INVALID_MAC: i32 = -0x7180;
 /// `MBEDTLS_ERR_SSL_INVALID_RECORD`.
@@ -21,9 +21,6 @@ const BAD_SERVER_KEY_EXCHANGE: i32 = -0x7b00;
 /// `MBEDTLS_ERR_SSL_CONN_EOF`.
 const CONN_EOF: i32 = -0x7280;
 
-/// RFC 7366.
-const ENCRYPT_THEN_MAC: u16 = 22;
-
 /// Alerts by which a broker refuses a certificate, RFC 5246 7.2.2 and RFC 8446 6.2.
 const REFUSALS: [u8; 8] = [40, 42, 43, 44, 45, 46, 48, 51];
 /// `access_denied`, `certificate_required`, `unknown_psk_identity`.
@@ -33,48 +30,13 @@ const UNKNOWN_PSK_IDENTITY: u8 = 115;
 
 impl Facts<'_> {
     pub(super) fn messages(&self) -> Option<Diagnosis> {
-        self.records()
-            .or_else(|| self.client_certificate())
-            .or_else(|| self.shared_key())
-            .or_else(|| self.padding_for_data())
-    }
-
-    /// A client that takes padding for MQTT,
-    /// [`misreads_empty_records`](suites::predict::stack::Stack::misreads_empty_records).
-    fn padding_for_data(&self) -> Option<Diagnosis> {
-        let stack = Stack::named(self.client.stack.as_deref()?)?;
-        let hello = self.answer.server_hello.as_ref()?;
-        let cbc = names::cipher_suite_name(self.outcome.cipher_suite?)?.contains("_CBC_");
-        let empty_records = hello.version == ProtocolVersion::TLS1_0 && cbc;
-        if !stack.misreads_empty_records
-            || !empty_records
-            || !hello.extensions.contains(&ENCRYPT_THEN_MAC)
-            || self.outcome.mqtt.as_deref() != Some("protocol")
-        {
-            return None;
-        }
-        Some(Diagnosis {
-            cause: Cause::BadRecord,
-            summary: format!(
-                "{} took the padding of an empty record for MQTT: in TLS 1.0 a broker with OpenSSL sends an empty record first, and with encrypt-then-MAC this mbedTLS misreads it",
-                stack.name
-            ),
-            evidence: self.evidence([format!(
-                "{}: TLS1.0, a CBC suite and encrypt_then_mac in the ServerHello",
-                self.places.answer
-            )]),
-            fix: vec![
-                "switch encrypt-then-MAC off in the client: mbedtls_ssl_conf_encrypt_then_mac(&conf, MBEDTLS_SSL_ETM_DISABLED)".to_owned(),
-                "or let the broker speak TLS 1.1 or newer, where no empty records are sent".to_owned(),
-                "or move the client to mbedTLS 2.16 or later, which reads them".to_owned(),
-            ],
-            candidates: Vec::new(),
-        })
+        self.records().or_else(|| self.client_certificate()).or_else(|| self.shared_key())
     }
 
     fn records(&self) -> Option<Diagnosis> {
         match self.error()? {
             FEATURE_UNAVAILABLE => self.fragmented(),
+            BAD_INPUT_DATA => self.no_room(),
             INVALID_RECORD => self.too_large().or_else(|| self.strange()),
             INVALID_MAC => Some(self.bad_record(
                 "a record from the broker does not fit its checksum: it was damaged on the way, or the two ends have different keys".to_owned(),
@@ -113,6 +75,40 @@ impl Facts<'_> {
                 },
                 "or, if the client asks for short records, raise MBEDTLS_SSL_MAX_CONTENT_LEN and leave mbedtls_ssl_conf_max_frag_len alone".to_owned(),
                 "or move the client to mbedTLS 3.6.3 or later, which puts such messages together".to_owned(),
+            ],
+            candidates: Vec::new(),
+        })
+    }
+
+    /// A message that is put together, or a record, for which the buffer is too short.
+    fn no_room(&self) -> Option<Diagnosis> {
+        if self.outcome.stage < Some(Phase::ServerHello) {
+            return None;
+        }
+        let buffer = self.client.content_length;
+        let Some((there, whole)) = self
+            .answer
+            .fragmented
+            .filter(|(_, whole)| self.client.is_three() && buffer.is_none_or(|room| *whole > room))
+        else {
+            return self.too_large();
+        };
+        Some(Diagnosis {
+            cause: Cause::HandshakeMessageFragmented,
+            summary: format!(
+                "the broker's message of {whole} bytes in {} spans several records, and the client's buffer{} has no room to put it together",
+                self.stage(),
+                buffer.map(|room| format!(" of {room} bytes")).unwrap_or_default()
+            ),
+            evidence: self.evidence([format!(
+                "{}: the first record holds {there} bytes of a message of {whole}",
+                self.places.answer
+            )]),
+            fix: vec![
+                format!(
+                    "raise MBEDTLS_SSL_IN_CONTENT_LEN to {whole} or more: it costs one buffer of that length"
+                ),
+                "or shorten the broker's certificate chain".to_owned(),
             ],
             candidates: Vec::new(),
         })

@@ -1,13 +1,15 @@
 //! Failures before a ServerHello: what the client offered against what the broker can serve.
 
 use super::{Cause, Diagnosis, Facts};
-use suites::broker::{BrokerProfile, Sni, Stage};
+use suites::broker::{BrokerProfile, Fault, Sni, Stage};
 use suites::hello::ClientHello;
 use suites::outcome::End;
 use wire::tls::{AlertDescription, ProtocolVersion};
 
 /// `unrecognized_name`, RFC 6066 3.
 const UNRECOGNIZED_NAME: u8 = 112;
+/// RFC 5246 7.2.2.
+const HANDSHAKE_FAILURE: AlertDescription = AlertDescription(40);
 
 impl Facts<'_> {
     /// Explains a failure for which the two offers are to blame.
@@ -34,7 +36,13 @@ impl Facts<'_> {
     /// Whether the broker is known to do something wrong before it has looked at the offer.
     pub(super) fn struck_early(&self) -> bool {
         let fault = self.broker.and_then(|broker| broker.misbehave);
-        fault.is_some_and(|fault| matches!(fault.at, Stage::Accept | Stage::ClientHello))
+        // A TLS library that refuses the offer does so before it does what is wrong.
+        let refused = self.brokers_alert() == Some(HANDSHAKE_FAILURE.0);
+        fault.is_some_and(|fault| {
+            let the_alert =
+                matches!(fault.does, Fault::Alert { description: HANDSHAKE_FAILURE, .. });
+            matches!(fault.at, Stage::Accept | Stage::ClientHello) && (!refused || the_alert)
+        })
     }
 
     fn nothing_offered(&self, hello: &ClientHello) -> Diagnosis {

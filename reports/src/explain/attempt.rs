@@ -355,7 +355,9 @@ impl Attempt {
             self.refused = refused(Refused::MajorVersion);
         } else if text.contains("minor version mismatch") {
             self.refused = refused(Refused::MinorVersion);
-        } else if text.contains("bad message length") {
+        } else if text.contains("bad message length")
+            || text.contains("requesting more data than fits")
+        {
             self.refused = refused(Refused::Length);
         } else if let Some(rest) = text.strip_prefix("server hello, chosen ciphersuite: ") {
             self.chose = true;
