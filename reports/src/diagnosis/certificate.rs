@@ -209,6 +209,18 @@ impl Facts<'_> {
         if first.bit == FUTURE && !self.is_made_for_later() {
             return Some(self.clock(evidence));
         }
+        if first.bit == BAD_PK && self.suite_b_may_reject_all() {
+            return Some(Diagnosis {
+                cause: Cause::InsufficientEvidence,
+                summary: "the client's certificate profile does not allow the kind of the broker's key: MBEDTLS_SSL_PRESET_SUITEB sets one that allows none at all before mbedTLS 2.8.0, and none but P-256 and P-384 from then on; nothing shows which it is".to_owned(),
+                evidence,
+                fix: vec![
+                    "use MBEDTLS_SSL_PRESET_DEFAULT in mbedtls_ssl_config_defaults".to_owned(),
+                    format!("or {}", first.fix),
+                ],
+                candidates: vec![Cause::SuitebProfileRejectsAll, Cause::WeakKey],
+            });
+        }
         Some(Diagnosis {
             cause: first.cause,
             summary: format!("the client refused the broker's certificate: {}", first.why),
@@ -221,6 +233,12 @@ impl Facts<'_> {
                 .filter(|cause| *cause != Cause::InsufficientEvidence)
                 .collect(),
         })
+    }
+
+    /// Whether the profile that rejects every key may be to blame, as far as anybody knows.
+    fn suite_b_may_reject_all(&self) -> bool {
+        self.is_suite_b() != Some(false)
+            && (self.client.stack.is_none() || self.client.is_two_four())
     }
 
     /// Flags that are known to be set, and whether those are all.

@@ -25,7 +25,12 @@ impl Facts<'_> {
         if self.answer.not_tls.is_some() || self.answer.cut {
             return None;
         }
-        let served = self.broker.filter(|_| !self.struck_early()).and_then(|broker| {
+        let comparable = |broker: &&BrokerProfile| {
+            !self.struck_early()
+                && (broker.max_version >= ProtocolVersion::TLS1_2
+                    || self.knows_lowest_version(hello))
+        };
+        let served = self.broker.filter(comparable).and_then(|broker| {
             self.versions(hello, broker)
                 .or_else(|| self.server_name(hello, broker))
                 .or_else(|| self.shared(hello, broker))
@@ -43,6 +48,14 @@ impl Facts<'_> {
                 matches!(fault.does, Fault::Alert { description: HANDSHAKE_FAILURE, .. });
             matches!(fault.at, Stage::Accept | Stage::ClientHello) && (!refused || the_alert)
         })
+    }
+
+    /// Whether it is known which versions the client refuses.
+    fn knows_lowest_version(&self, hello: &ClientHello) -> bool {
+        self.client.profile.is_some()
+            || self.client.is_three()
+            || self.hello_record.is_some()
+            || hello.supported_versions.is_some()
     }
 
     fn nothing_offered(&self, hello: &ClientHello) -> Diagnosis {
@@ -171,7 +184,7 @@ impl Facts<'_> {
         let set = match (self.client.profile.and_then(|p| p.min_version), self.is_suite_b()) {
             (Some(version), _) => version,
             (None, Some(true)) => ProtocolVersion::TLS1_2,
-            (None, _) => ProtocolVersion::TLS1_0,
+            (None, _) => self.hello_record.unwrap_or(ProtocolVersion::TLS1_0),
         };
         // TLS 1.0 and 1.1 were removed in 3.0.
         let compiled = match self.client.is_three() {
@@ -191,8 +204,17 @@ impl Facts<'_> {
                 "or lower the client's mbedtls_ssl_conf_min_version".to_owned(),
             ),
             (false, None) => (
-                format!("client {}: at least {floor}, by its preset", self.client.name),
-                "or use MBEDTLS_SSL_PRESET_DEFAULT".to_owned(),
+                match self.is_suite_b() {
+                    Some(true) => {
+                        format!("client {}: at least {floor}, by its preset", self.client.name)
+                    }
+                    _ => format!(
+                        "{}: the ClientHello's record says {floor}, as 2.x does of its lowest version",
+                        self.places.hello
+                    ),
+                },
+                "or use MBEDTLS_SSL_PRESET_DEFAULT, or lower mbedtls_ssl_conf_min_version"
+                    .to_owned(),
             ),
         };
         (floor > broker.max_version).then(|| Diagnosis {
