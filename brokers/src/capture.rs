@@ -37,9 +37,9 @@ use suites::broker::{
     BrokerProfile, Certificate, FragmentLength, Front, KeyKind, Psk, fold_groups, fold_schemes,
     is_tls13,
 };
-use suites::names::cipher_suite_name;
+use suites::names::{cipher_suite_name, signature_scheme_name};
 use tls_parser::{TlsCipherEncMode, TlsCipherSuite};
-use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// Which server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,9 @@ pub struct Captured {
     pub unknown: Vec<String>,
     /// Connections made.
     pub connections: u32,
+    /// Questions that were answered only when they were asked again: the server limits how often it is
+    /// asked, or drops connections.
+    pub repeated: u32,
 }
 
 /// Why there is no profile.
@@ -79,17 +82,43 @@ pub enum CaptureError {
         source: io::Error,
     },
     /// There is more to ask than was allowed.
-    #[error("{allowed} connections were allowed and made, and there is more to ask")]
+    #[error("{allowed} connections were allowed and made, and there is more to ask: {step}")]
     Connections {
         /// How many.
         allowed: u32,
+        /// What was being found out.
+        step: &'static str,
+    },
+    /// The server has answered, and no longer does.
+    #[error(
+        "after {connections} connections {address} no longer answers what it answered before: it ended with {answer}; unanswered is {step}"
+    )]
+    Stopped {
+        /// Where.
+        address: SocketAddr,
+        /// Connections made.
+        connections: u32,
+        /// What was being found out.
+        step: &'static str,
+        /// What came in place of an answer.
+        answer: String,
     },
     /// What listens there does not speak TLS.
-    #[error("{address} does not speak TLS: it answered a ClientHello with {answer}")]
+    #[error("{address} answered a ClientHello with {answer}")]
     NotTls {
         /// Where.
         address: SocketAddr,
         /// The first bytes, or what came in place of bytes.
+        answer: String,
+        /// The first bytes as they came; none if the server ended the connection.
+        first: Vec<u8>,
+    },
+    /// What listens there takes connections and does not speak.
+    #[error("{address} takes connections and answers a ClientHello with {answer}")]
+    Silent {
+        /// Where.
+        address: SocketAddr,
+        /// Nothing, or a beginning without an end.
         answer: String,
     },
     /// The server refuses whatever it is offered.
@@ -109,12 +138,12 @@ pub enum CaptureError {
         what: String,
     },
     /// Nothing of what the server speaks can be replayed.
-    #[error("none of the cipher suites that {address} serves can be replayed: {suites}")]
+    #[error("nothing of what {address} speaks can be replayed: it {what}")]
     Nothing {
         /// Where.
         address: SocketAddr,
-        /// What it serves.
-        suites: String,
+        /// What it does.
+        what: String,
     },
     /// OpenSSL refused a setting of our own.
     #[error(transparent)]
@@ -133,8 +162,8 @@ pub fn capture(
     let line = Line::new(target.address, bounds);
     let mut capture = Capture { target, line, unknown: Vec::new() };
     let profile = capture.run(say)?;
-    let connections = capture.line.made;
-    Ok(Captured { profile, unknown: capture.unknown, connections })
+    let Line { made: connections, repeated, .. } = capture.line;
+    Ok(Captured { profile, unknown: capture.unknown, connections, repeated })
 }
 
 struct Capture<'a> {
@@ -145,23 +174,27 @@ struct Capture<'a> {
 
 impl Capture<'_> {
     fn run(&mut self, say: &mut dyn FnMut(&str)) -> Result<BrokerProfile, CaptureError> {
-        say("which versions it speaks");
+        let mut step = |line: &mut Line, step: &'static str| {
+            line.step = step;
+            say(step);
+        };
+        step(&mut self.line, "which versions it speaks");
         let versions = self.versions()?;
-        say("which cipher suites, in which order");
+        step(&mut self.line, "which cipher suites, in which order");
         let mut lists = self.lists(&versions)?;
         self.keep_what_can_be_replayed(&mut lists)?;
         let server_order = self.server_order(&lists)?;
-        say("which groups, with which suites");
+        step(&mut self.line, "which groups, with which suites");
         let curve = chain::curve(&lists.flights);
         let (groups, suite_groups) = self.groups(&lists, curve, server_order)?;
-        say("how it signs");
+        step(&mut self.line, "how it signs");
         let schemes = self.schemes(&lists)?;
-        say("its certificate, and whether it wants one");
-        let whole = self.whole(&lists, &groups)?;
+        step(&mut self.line, "its certificate, and whether it wants one");
+        let whole = self.whole(&lists, &groups, curve)?;
         let name = self.target.server_name.as_deref();
         let certificate: Certificate =
             chain::shape(&whole.chain, name, &mut self.unknown).unwrap_or_default();
-        say("tickets, sessions, record sizes and the server name");
+        step(&mut self.line, "tickets, sessions, record sizes and the server name");
         let flights = &lists.flights;
         let cbc = flights.iter().find(|flight| {
             TlsCipherSuite::from_id(flight.suite.0)
@@ -175,6 +208,8 @@ impl Capture<'_> {
         let (on_reject, no_suite_alert) = self.on_reject(&lists.refusal);
         let (lowest, highest) = (versions.iter().min(), versions.iter().max());
         let host_name = self.target.server_name.clone();
+        let sni = self.sni(&lists, &groups, &whole.chain)?;
+        self.not_replayed(&lists)?;
         let mut profile = BrokerProfile {
             name: self.target.name.clone(),
             summary: self.target.summary.clone(),
@@ -196,10 +231,9 @@ impl Capture<'_> {
             no_suite_alert,
             security_level: 0,
             record_size: cut.and_then(|cut| u16::try_from(cut).ok()).unwrap_or(16_384).max(64),
-            sni: self.sni(&lists)?,
+            sni,
             host_name: host_name.unwrap_or_else(|| certificate.name.clone()),
-            signature_algorithms: schemes
-                .and_then(|schemes| fold_schemes(schemes, certificate.key, server_order)),
+            signature_algorithms: self.own_schemes(schemes, certificate.key, server_order),
             max_fragment_length: self.max_fragment_length(&lists)?,
             renegotiation: false,
             psk: None,
@@ -216,11 +250,60 @@ impl Capture<'_> {
         if !profile.server_order {
             profile.groups.sort_unstable();
         }
-        Ok(if lists.flights.iter().any(|flight| flight.packed) {
-            self.packed(profile)
-        } else {
-            profile
-        })
+        self.ask_the_first_again(&lists)?;
+        let packed = lists.flights.iter().any(|flight| flight.packed);
+        let profile = if packed { self.packed(profile) } else { profile };
+        Ok(self.whole_records(profile))
+    }
+
+    /// A server that has answered all may have done so with errors of its own in between, and behind
+    /// one address there may be several servers.
+    fn ask_the_first_again(&mut self, lists: &Lists) -> Result<(), CaptureError> {
+        let (version, suite) = lists.first;
+        match self.line.ask(&self.hello(version))? {
+            Answer::Flight(flight) if (flight.version, flight.suite) == (version, suite) => {}
+            Answer::Flight(flight) => {
+                let (again, before) = (show(flight.suite), show(suite));
+                self.unknown.push(format!("cipher_suites: to one question the server answered {before} at first and {again} at last; there may be several servers at this address"));
+            }
+            Answer::Refused(refusal) => return Err(self.line.stopped(&refusal)),
+        }
+        Ok(())
+    }
+
+    /// Our OpenSSL does not cut records of TLS 1.3.
+    fn whole_records(&mut self, profile: BrokerProfile) -> BrokerProfile {
+        let new = profile.accepts(ProtocolVersion::TLS1_3);
+        let cut = profile.record_size < 16_384;
+        if !cut || !new || profile.front == Front::Rustls {
+            return profile;
+        }
+        let size = profile.record_size;
+        let why = format!(
+            "the server's records end after {size} bytes; a replay with TLS1.3 cannot have that, and one without it can"
+        );
+        self.unknown.push(format!("record_size: {why}"));
+        BrokerProfile { record_size: 16_384, ..profile }
+    }
+
+    /// The schemes that the profile names; none where they are OpenSSL's own, or none of those with
+    /// which the replay's key signs.
+    fn own_schemes(
+        &mut self,
+        schemes: Option<Vec<u16>>,
+        key: KeyKind,
+        server_order: bool,
+    ) -> Option<Vec<u16>> {
+        let seen = schemes?;
+        let names: Vec<_> = seen.iter().filter_map(|one| signature_scheme_name(*one)).collect();
+        let own = fold_schemes(seen.clone(), key, server_order)?;
+        if own.is_empty() {
+            let key = key.as_str();
+            let names = names.join(" ");
+            self.unknown.push(format!("signature_algorithms: the server signs with {names}, as a replay's {key} key does not"));
+            return None;
+        }
+        Some(own)
     }
 
     /// A server that puts several messages into one record, as rustls does and OpenSSL does not: its
@@ -265,6 +348,8 @@ impl Capture<'_> {
     fn versions(&mut self) -> Result<Vec<ProtocolVersion>, CaptureError> {
         let mut found = Vec::new();
         let mut refusals = Vec::new();
+        // Before the server has answered anything, a no without a word cannot be told from a failure.
+        let mut wordless = Vec::new();
         for version in [
             ProtocolVersion::TLS1_3,
             ProtocolVersion::TLS1_2,
@@ -276,7 +361,13 @@ impl Capture<'_> {
                 Answer::Flight(flight) if flight.version == version => found.push(version),
                 Answer::Flight(_) => {}
                 Answer::Refused(refusal) => {
-                    let hopeless = matches!(refusal, Refusal::NotTls(_) | Refusal::Silent);
+                    let hopeless = matches!(
+                        refusal,
+                        Refusal::NotTls(_) | Refusal::Silent | Refusal::Unfinished(_)
+                    );
+                    if found.is_empty() && !matches!(refusal, Refusal::Alert(_)) {
+                        wordless.push(version);
+                    }
                     refusals.push(refusal);
                     if hopeless && found.is_empty() && refusals.len() > 1 {
                         break;
@@ -284,34 +375,55 @@ impl Capture<'_> {
                 }
             }
         }
+        if found.is_empty() {
+            return Err(self.nothing_spoken(&refusals));
+        }
+        for version in wordless {
+            let answer = self.flight(&self.hello(version))?;
+            if answer.is_some_and(|flight| flight.version == version) {
+                found.push(version);
+            }
+        }
+        found.sort_unstable_by(|one, other| other.cmp(one));
         if found.last() == Some(&ProtocolVersion::SSL3_0) {
             found.pop();
             self.unknown.push("min_version: the server speaks SSL3.0, too".to_owned());
         }
         let between = |pair: &[ProtocolVersion]| matches!(pair, [a, b] if a.0 - b.0 > 1);
         if found.windows(2).any(between) {
-            let gap = "the server leaves out a version between its lowest and its highest";
-            self.unknown.push(format!("min_version: {gap}"));
+            let names: Vec<_> = found.iter().map(ToString::to_string).collect();
+            let names = names.join(" ");
+            self.unknown.push(format!("min_version: the server speaks {names} alone; a replay speaks what lies between, too"));
         }
         if found.is_empty() {
-            return Err(self.nothing_spoken(&refusals));
+            let address = self.target.address;
+            return Err(CaptureError::Nothing { address, what: "speaks SSL3.0 alone".to_owned() });
         }
         Ok(found)
     }
 
+    /// The alert that says most: that the version is wrong, a server may say of one that it lacks.
     fn nothing_spoken(&self, refusals: &[Refusal]) -> CaptureError {
         let address = self.target.address;
-        match refusals.iter().find(|refusal| matches!(refusal, Refusal::Alert(_))) {
+        let alert = |refusal: &&Refusal| matches!(refusal, Refusal::Alert(_));
+        let version = Refusal::Alert(AlertDescription(70));
+        let alerts = || refusals.iter().filter(alert);
+        match alerts().find(|alert| **alert != version).or(alerts().next()) {
             Some(alert) => CaptureError::Refused { address, answer: alert.to_string() },
             None => {
-                let answer = match refusals.first() {
-                    Some(Refusal::NotTls(bytes)) => {
-                        format!("the bytes {:?}", String::from_utf8_lossy(bytes))
+                let answer = refusals.first().map_or_else(
+                    || "a version that nobody asked for".to_owned(),
+                    ToString::to_string,
+                );
+                match refusals.first() {
+                    Some(Refusal::Silent | Refusal::Unfinished(_)) => {
+                        CaptureError::Silent { address, answer }
                     }
-                    Some(other) => other.to_string(),
-                    None => "a version that nobody asked for".to_owned(),
-                };
-                CaptureError::NotTls { address, answer }
+                    Some(Refusal::NotTls(bytes)) => {
+                        CaptureError::NotTls { address, answer, first: bytes.clone() }
+                    }
+                    _ => CaptureError::NotTls { address, answer, first: Vec::new() },
+                }
             }
         }
     }
@@ -346,8 +458,8 @@ impl Capture<'_> {
             lists.suites.iter().filter_map(|suite| cipher_suite_name(*suite)).collect();
         lists.suites = lists.flights.iter().map(|flight| flight.suite).collect();
         if lists.suites.is_empty() {
-            let address = self.target.address;
-            return Err(CaptureError::Nothing { address, suites: all.join(" ") });
+            let (address, all) = (self.target.address, all.join(" "));
+            return Err(CaptureError::Nothing { address, what: format!("serves {all} alone") });
         }
         Ok(())
     }
@@ -366,10 +478,12 @@ impl Capture<'_> {
             let mut hello = self.hello(flight.version).with_suites(&[flight.suite]);
             hello.groups.retain(|other| *other != group);
             // Without the curve of its certificate the server refuses for another reason.
-            if Some(group) == curve || self.flight(&hello)?.is_none() {
-                served.insert(flight.suite, vec![group]);
-            } else {
-                shared.push(flight.suite);
+            hello.groups.extend(curve.filter(|curve| *curve == group));
+            match self.flight(&hello)? {
+                Some(other) if other.group != Some(group) => shared.push(flight.suite),
+                _ => {
+                    served.insert(flight.suite, vec![group]);
+                }
             }
         }
         if let (Some(version), false) = (lists.old, shared.is_empty()) {
@@ -395,6 +509,11 @@ impl Capture<'_> {
             }
             known
         });
+        if groups.is_empty() {
+            let address = self.target.address;
+            let what = "serves groups alone that our OpenSSL does not have".to_owned();
+            return Err(CaptureError::Nothing { address, what });
+        }
         Ok((groups, suite_groups))
     }
 
@@ -430,6 +549,10 @@ fn merge<'a>(
         }
     }
     list
+}
+
+fn show(suite: CipherSuite) -> String {
+    cipher_suite_name(suite).map_or_else(|| suite.to_string(), str::to_owned)
 }
 
 /// Whether our own library has this group.

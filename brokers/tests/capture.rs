@@ -175,12 +175,12 @@ fn silence_is_bounded_and_so_are_connections() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let bounds = Bounds { wait: Duration::from_millis(50), ..BOUNDS };
     let error = refusal(silent.local_addr().unwrap(), bounds);
-    let CaptureError::NotTls { answer, .. } = error else { panic!("{error}") };
+    let CaptureError::Silent { answer, .. } = error else { panic!("{error}") };
     assert_eq!(answer, "silence");
     let brokers = common::brokers();
     let broker = brokers.start(&profile("tls12-rsa-plain")).unwrap();
     let error = refusal(broker.address(), Bounds { connections: 7, ..BOUNDS });
-    assert!(matches!(error, CaptureError::Connections { allowed: 7 }), "{error}");
+    assert!(matches!(error, CaptureError::Connections { allowed: 7, .. }), "{error}");
 }
 
 /// Connections to `address` through a port of ours, and what the client sent on each.

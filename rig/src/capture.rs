@@ -6,7 +6,8 @@ use brokers::capture::{self, Bounds, CaptureError, Captured, Target};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use suites::BrokerProfile;
-use suites::broker::NEVER_VISIBLE;
+use suites::broker::{NEVER_VISIBLE, UNSEEN_IN_TLS13};
+use wire::tls::ProtocolVersion;
 
 /// MQTT over TLS, in the IANA registry of ports.
 const SECURE_MQTT: u16 = 8883;
@@ -28,6 +29,9 @@ pub enum HostError {
         "{0:?} is no HOST:PORT: a port is a number from 1 to 65535; an IPv6 address goes in brackets"
     )]
     Port(String),
+    /// A URL.
+    #[error("{0:?} is a URL: leave out what stands before the host and after the port")]
+    Url(String),
     /// The name is nobody's.
     #[error("cannot find {name:?}: {source}")]
     Lookup {
@@ -45,6 +49,9 @@ impl std::str::FromStr for Host {
     type Err = HostError;
 
     fn from_str(text: &str) -> Result<Self, HostError> {
+        if text.contains('/') {
+            return Err(HostError::Url(text.to_owned()));
+        }
         let wrong = || HostError::Port(text.to_owned());
         let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((name, "")) => (name, None),
@@ -108,6 +115,8 @@ pub struct File {
     pub address: SocketAddr,
     /// Connections made.
     pub connections: u32,
+    /// Questions that were answered only when they were asked again.
+    pub repeated: u32,
     /// What could not be found out or cannot be replayed, each as `key: why`.
     pub unknown: Vec<String>,
     /// The profile.
@@ -153,11 +162,14 @@ pub fn capture(
 }
 
 fn file(host: &Host, address: SocketAddr, found: Captured) -> File {
-    let Captured { profile, unknown, connections } = found;
+    let Captured { profile, unknown, connections, repeated } = found;
     let mut comments: Vec<_> = unknown.iter().map(|line| format!("unknown: {line}")).collect();
     comments.push(format!("never seen from outside: {}", NEVER_VISIBLE.join(", ")));
+    if profile.min_version >= ProtocolVersion::TLS1_3 {
+        comments.push(format!("not seen in TLS1.3 alone: {}", UNSEEN_IN_TLS13.join(", ")));
+    }
     let toml = profile.to_toml(&comments);
-    File { host: host.to_string(), address, connections, unknown, profile, toml }
+    File { host: host.to_string(), address, connections, repeated, unknown, profile, toml }
 }
 
 #[cfg(test)]
@@ -177,7 +189,18 @@ mod tests {
             assert_eq!((&*host.name, host.port), (name, port), "{text}");
             assert_eq!(host.server_name().is_some(), name == "broker.test");
         }
-        for text in ["", ":8883", "a:", "a:0", "a:65536", "::1", "[::1]8883", "a:b"] {
+        for text in [
+            "",
+            ":8883",
+            "a:",
+            "a:0",
+            "a:65536",
+            "::1",
+            "[::1]8883",
+            "a:b",
+            "mqtts://a:8883",
+            "../etc:1",
+        ] {
             assert!(text.parse::<Host>().is_err(), "{text}");
         }
     }
@@ -186,7 +209,6 @@ mod tests {
     fn a_file_name_leaves_no_folder() {
         let stem = |text: &str| text.parse::<Host>().unwrap().file_stem();
         assert_eq!(stem("Broker.Test:8883"), "broker.test-8883");
-        assert_eq!(stem("../../etc:1"), "etc-1");
         assert_eq!(stem("[fe80::1]:2"), "fe80--1-2");
     }
 }

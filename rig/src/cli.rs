@@ -122,7 +122,7 @@ pub struct PredictArgs {
     /// With a header of your own: the client's profile, in place of --client
     #[arg(long, value_name = "PROFILE", conflicts_with = "client")]
     pub profile: Option<String>,
-    /// To whom: a broker profile, as `cargo rig list brokers` shows them
+    /// To whom: a broker profile, as `cargo rig list brokers` shows them, or a file
     #[arg(long, value_name = "BROKER")]
     pub broker: String,
     /// Builds of the user's own
@@ -287,9 +287,19 @@ Examples:
   cargo rig capture broker.example.com --format json          profile, text and what is unknown
 
 Only servers that you may test: it makes some 20 to 150 connections, one at a time, and breaks
-each off in the handshake; one or two handshakes are finished. It needs no credentials and sends
-no MQTT. What cannot be found out or replayed stands in the file as a comment that begins with
-`unknown:`.
+each off in the handshake; up to four handshakes are finished. It needs no credentials and sends
+no MQTT. A server that drops connections or stops answering is asked again, more slowly, and given
+--timeout to recover.
+
+The file is a broker profile: versions, suites in the server's order, groups, certificate shape and
+manners, with what is the default left out (suites/src/broker.rs). A replay has throw-away keys of the
+same kind. What cannot be found out or replayed stands in it as a comment that begins with
+`unknown:`. It is written when all is answered; a capture that fails writes nothing, since a list
+without its end would make false predictions, and says which question was left.
+
+With the file go `cargo rig advise FILE` and `cargo rig predict --broker FILE`; below suites/brokers it
+is a broker like any other, and `cargo rig run full --filter /NAME` has all clients meet it.
+
 Exit codes: 0 the profile is made, 2 there is none: the reason is told, 3 a fault of the rig.";
 
 /// Arguments of `rig capture`.
@@ -310,7 +320,7 @@ pub struct CaptureArgs {
     /// Connections a second, at most
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: u32,
-    /// Seconds to wait for a connection, and for an answer
+    /// Seconds to wait for a connection, for an answer, and for a server that stopped answering
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
 }

@@ -2,6 +2,7 @@
 
 mod advise;
 mod boards;
+mod broker;
 mod capture;
 mod diff;
 mod doctor;

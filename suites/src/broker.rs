@@ -27,7 +27,7 @@ mod visible;
 
 pub use certificate::{Authority, Certificate, HashKind, KeyKind, Validity};
 pub use misbehave::{Fault, Misbehaviour, Stage};
-pub use visible::{INVISIBLE, NEVER_VISIBLE, fold_groups, fold_schemes};
+pub use visible::{INVISIBLE, NEVER_VISIBLE, UNSEEN_IN_TLS13, fold_groups, fold_schemes};
 
 use crate::file::{self, FileError};
 use crate::names::{self, UnknownName, VersionName};

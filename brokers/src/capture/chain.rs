@@ -30,7 +30,8 @@ pub(super) fn shape(
     let (leaf, above) = chain.split_first()?;
     let key = key_kind(leaf.public_key().ok()?.as_ref(), "key", unknown);
     let signature = Signature::of(leaf, unknown);
-    let issuer = above.first().and_then(|issuer| issuer.public_key().ok());
+    let issuer = above.iter().find(|above| has_signed(above, leaf));
+    let issuer = issuer.and_then(|issuer| issuer.public_key().ok());
     let issuer_key = match issuer {
         Some(issuer) => key_kind(issuer.as_ref(), "issuer_key", unknown),
         None => signature.issuer,
@@ -39,6 +40,16 @@ pub(super) fn shape(
     if roots > 0 {
         let sent = "the server sends its root, too, which a replay leaves out";
         unknown.push(format!("certificate.intermediates: {sent}"));
+    }
+    if is_root(leaf) {
+        let own =
+            "the server's certificate is its own authority; that of a replay is signed by one";
+        unknown.push(format!("certificate.authority: {own}"));
+    }
+    let mut pairs = chain.iter().zip(above);
+    if !pairs.all(|(below, above)| has_signed(above, below)) {
+        let mixed = "the server's chain is not in order, or not one chain; that of a replay is";
+        unknown.push(format!("certificate.intermediates: {mixed}"));
     }
     let mut shape = Certificate {
         key,
@@ -72,8 +83,22 @@ pub(super) fn curve(flights: &[Flight]) -> Option<NamedGroup> {
 }
 
 fn is_root(certificate: &X509Ref) -> bool {
-    let names = (certificate.subject_name().to_der(), certificate.issuer_name().to_der());
+    has_signed(certificate, certificate)
+}
+
+/// By the names in them: RFC 5280 6.1.3 (a) (4).
+fn has_signed(above: &X509Ref, below: &X509Ref) -> bool {
+    let names = (above.subject_name().to_der(), below.issuer_name().to_der());
     matches!(names, (Ok(subject), Ok(issuer)) if subject == issuer)
+}
+
+/// The certificate in words: whose it is, and its key.
+pub(super) fn describe(der: &[u8]) -> String {
+    let Ok(certificate) = X509::from_der(der) else { return "which cannot be read".to_owned() };
+    let name = name(&certificate, None).unwrap_or_else(|| "no host".to_owned());
+    let key = certificate.public_key().map(|key| key_kind(&key, "", &mut Vec::new()));
+    let key = key.map_or("a key of no known", KeyKind::as_str);
+    format!("for {name}, of kind {key}")
 }
 
 /// The kind of a key; the next one of those that a replay has, if it is none of them.

@@ -11,13 +11,15 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    HandshakeError, Ssl, SslContextBuilder, SslMethod, SslSessionCacheMode, SslStream,
+    Error, ErrorCode, HandshakeError, Ssl, SslContextBuilder, SslMethod, SslSessionCacheMode,
+    SslStream,
 };
 use openssl::x509::{X509, X509Name};
-use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// What a whole handshake brings to light.
@@ -27,13 +29,57 @@ pub(super) struct Full {
     pub(super) chain: Vec<Vec<u8>>,
     /// How often the server handed out a session to be resumed.
     pub(super) tickets: usize,
-    /// Whether the server went along to the end without a certificate of the client's.
-    pub(super) served: bool,
+    /// Whether the server went along to the end with what certificate it was shown, or none.
+    pub(super) end: End,
 }
 
-/// Goes through a handshake over `tcp`, says goodbye, and listens until the server does.
+/// How a whole handshake ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    Served,
+    /// By the server, once it had shown its certificate.
+    Refused,
+    /// For another reason, which says nothing of the client's certificate.
+    Broken(String),
+}
+
+/// The connection, which ends for the handshake when its time is over.
+#[derive(Debug)]
+struct Bounded {
+    tcp: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.tcp.set_read_timeout(Some(left))?;
+        // What times out is an error here, and no invitation to try again.
+        self.tcp.read(buffer).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
+            _ => error,
+        })
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+/// Goes through a handshake over `tcp`, says goodbye, and listens until the server does, `wait` at
+/// most.
 pub(super) fn handshake(
     tcp: TcpStream,
+    wait: Duration,
     version: ProtocolVersion,
     suites: &[CipherSuite],
     groups: &[NamedGroup],
@@ -63,14 +109,41 @@ pub(super) fn handshake(
     if let Some(name) = server_name {
         ssl.set_hostname(name)?;
     }
-    let (chain, served) = match ssl.connect(tcp) {
-        Ok(mut stream) => (chain(stream.ssl()), hear_out(&mut stream)),
+    let tcp = Bounded { tcp, deadline: Instant::now() + wait };
+    let (chain, end) = match ssl.connect(tcp) {
+        Ok(mut stream) => {
+            let chain = chain(stream.ssl());
+            (chain, hear_out(&mut stream, &tickets))
+        }
         Err(HandshakeError::SetupFailure(stack)) => return Err(stack.into()),
         Err(HandshakeError::Failure(failed) | HandshakeError::WouldBlock(failed)) => {
-            (chain(failed.ssl()), false)
+            let (chain, error) = (chain(failed.ssl()), failed.error());
+            let end = match by_peer(error) {
+                true if !chain.is_empty() => End::Refused,
+                _ => End::Broken(words(error)),
+            };
+            (chain, end)
         }
     };
-    Ok(Full { chain, tickets: tickets.load(Ordering::Relaxed), served })
+    Ok(Full { chain, tickets: tickets.load(Ordering::Relaxed), end })
+}
+
+/// In `openssl`'s list of reasons alerts come from here on, and the end of the stream is this one.
+const ALERTS: i32 = 1000;
+const UNEXPECTED_EOF: i32 = 294;
+
+/// Whether it was the other end that ended it.
+fn by_peer(error: &Error) -> bool {
+    let theirs = |reason: i32| reason >= ALERTS || reason == UNEXPECTED_EOF;
+    match error.ssl_error() {
+        Some(stack) => stack.errors().iter().any(|error| theirs(error.reason_code())),
+        None => error.io_error().is_none_or(|error| error.kind() == ErrorKind::ConnectionReset),
+    }
+}
+
+fn words(error: &Error) -> String {
+    let first = error.ssl_error().and_then(|stack| stack.errors().first());
+    first.and_then(|error| error.reason()).map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// A certificate that nobody knows, made for the purpose. A server that asks for one refuses it.
@@ -104,16 +177,26 @@ fn chain(ssl: &openssl::ssl::SslRef) -> Vec<Vec<u8>> {
 }
 
 /// In TLS 1.3 a client has finished before the server has looked at its answer: whether that was
-/// good enough is known when the server ends, with an alert or without.
-fn hear_out(stream: &mut SslStream<TcpStream>) -> bool {
+/// good enough is known when the server ends, with an alert or without, or hands out a ticket.
+fn hear_out(stream: &mut SslStream<Bounded>, tickets: &AtomicUsize) -> End {
     let _said = stream.shutdown();
+    // Some servers wait for the end of the stream, whatever was said before it.
+    let _gone = stream.get_ref().tcp.shutdown(Shutdown::Write);
     let mut buffer = [0; 1024];
     loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return true,
+        match stream.ssl_read(&mut buffer) {
             Ok(_) => {}
-            // An end without close_notify, or a reset of what was on its way, is no refusal.
-            Err(error) => return error.kind() != ErrorKind::Other,
+            Err(error) if error.code() == ErrorCode::ZERO_RETURN => return End::Served,
+            // An alert is a refusal, as is an end without a word where there was no ticket. A reset of
+            // what was on its way is none.
+            Err(error) if error.ssl_error().is_some() && by_peer(&error) => {
+                let alert = error.ssl_error().is_some_and(|stack| {
+                    stack.errors().iter().any(|error| error.reason_code() >= ALERTS)
+                });
+                let ticket = tickets.load(Ordering::Relaxed) > 0;
+                return if ticket && !alert { End::Served } else { End::Refused };
+            }
+            Err(_) => return End::Served,
         }
     }
 }

@@ -20,7 +20,14 @@ pub(super) struct Hello {
     pub(super) ticket: bool,
     /// Code of max_fragment_length, RFC 6066 4.
     pub(super) fragment: Option<u8>,
+    /// Extensions that no other question has, by number.
+    pub(super) more: Vec<(u16, Vec<u8>)>,
 }
+
+/// application_layer_protocol_negotiation, RFC 7301 3.1: the protocol that devices of ours speak.
+pub(super) const ALPN_MQTT: (u16, &[u8]) = (16, b"\0\x05\x04mqtt");
+/// status_request for OCSP, RFC 6066 8.
+pub(super) const STATUS_REQUEST: (u16, &[u8]) = (5, &[1, 0, 0, 0, 0]);
 
 /// All that has a name.
 struct Known {
@@ -61,6 +68,7 @@ impl Hello {
             server_name: server_name.map(str::to_owned),
             ticket: true,
             fragment: None,
+            more: Vec::new(),
         }
     }
 
@@ -89,6 +97,9 @@ impl Hello {
         }
         if let Some(code) = self.fragment {
             add(1, &[code]);
+        }
+        for (kind, content) in &self.more {
+            add(*kind, content);
         }
         add(10, &prefixed::<2>(&codes(self.groups.iter().map(|group| group.0))));
         if self.version >= ProtocolVersion::TLS1_2 {

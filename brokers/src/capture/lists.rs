@@ -3,9 +3,9 @@
 use super::flight::Flight;
 use super::hello::Hello;
 use super::line::{Answer, Refusal};
-use super::{Capture, CaptureError};
+use super::{Capture, CaptureError, show};
 use suites::broker::is_tls13;
-use suites::names::cipher_suite_name;
+use suites::names::{cipher_suite_name, group_name};
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -19,12 +19,24 @@ pub(super) struct Lists {
     pub(super) refusal: Refusal,
     /// The highest version below TLS 1.3, if one is spoken.
     pub(super) old: Option<ProtocolVersion>,
+    /// The highest version, and what the server takes of all suites in it.
+    pub(super) first: (ProtocolVersion, CipherSuite),
 }
 
 impl Lists {
     /// A flight of a version below TLS 1.3.
     pub(super) fn old(&self) -> Option<&Flight> {
         self.flights.iter().find(|flight| !is_tls13(flight.suite))
+    }
+
+    /// The suites of TLS 1.3.
+    pub(super) fn new_suites(&self) -> Vec<CipherSuite> {
+        self.suites.iter().copied().filter(|suite| is_tls13(*suite)).collect()
+    }
+
+    /// The suites of older versions.
+    pub(super) fn old_suites(&self) -> Vec<CipherSuite> {
+        self.suites.iter().copied().filter(|suite| !is_tls13(*suite)).collect()
     }
 }
 
@@ -33,8 +45,9 @@ impl Capture<'_> {
     pub(super) fn lists(&mut self, versions: &[ProtocolVersion]) -> Result<Lists, CaptureError> {
         let below = |version: &&ProtocolVersion| **version < ProtocolVersion::TLS1_3;
         let old = versions.iter().filter(below).max().copied();
-        let mut lists =
-            Lists { suites: Vec::new(), flights: Vec::new(), refusal: Refusal::Closed, old };
+        let first = (ProtocolVersion::TLS1_2, CipherSuite(0));
+        let (suites, flights) = (Vec::new(), Vec::new());
+        let mut lists = Lists { suites, flights, refusal: Refusal::Closed, old, first };
         if versions.contains(&ProtocolVersion::TLS1_3) {
             (lists.flights, lists.refusal) = self.eliminate(ProtocolVersion::TLS1_3)?;
         }
@@ -44,6 +57,10 @@ impl Capture<'_> {
             lists.refusal = refusal;
         }
         lists.suites = lists.flights.iter().map(|flight| flight.suite).collect();
+        let Some(flight) = lists.flights.first() else {
+            return Err(self.strange("it chooses another suite whenever it is asked"));
+        };
+        lists.first = (flight.version, flight.suite);
         for version in versions.iter().copied().filter(|version| Some(*version) < old) {
             let (flights, _) = self.eliminate(version)?;
             let here: Vec<_> = flights.iter().map(|flight| flight.suite).collect();
@@ -88,24 +105,72 @@ impl Capture<'_> {
 
     /// Whose order of suites decides: the last of them is offered first.
     pub(super) fn server_order(&mut self, lists: &Lists) -> Result<bool, CaptureError> {
+        let mut found = None;
         for new in [false, true] {
             let of_it = |suite: &CipherSuite| is_tls13(*suite) == new;
-            let mut suites: Vec<_> = lists.suites.iter().copied().filter(of_it).collect();
-            let (Some(first), true) = (suites.first().copied(), suites.len() > 1) else { continue };
-            suites.reverse();
+            let own: Vec<_> = lists.suites.iter().copied().filter(of_it).collect();
             let version = if new { Some(ProtocolVersion::TLS1_3) } else { lists.old };
-            let Some(version) = version else { continue };
-            let hello = self.hello(version).with_suites(&suites);
+            let (Some(version), [first, .., last]) = (version, &own[..]) else { continue };
+            let reversed: Vec<_> = own.iter().rev().copied().collect();
+            let hello = self.hello(version).with_suites(&reversed);
             let Some(flight) = self.flight(&hello)? else {
                 return Err(self.strange("it refuses its own suites in another order"));
             };
-            if flight.suite != first && suites.first() != Some(&flight.suite) {
+            if ![*first, *last].contains(&flight.suite) {
                 let why = "the server's order is neither its own nor the client's alone";
                 self.unknown.push(format!("server_order: {why}"));
             }
-            return Ok(suites.first() != Some(&flight.suite));
+            let servers = flight.suite != *last || self.own_among_alike(&hello, &own)?;
+            if servers {
+                self.favour(&hello, &own)?;
+            }
+            match found {
+                None => found = Some(servers),
+                Some(older) if older != servers => {
+                    let (whose, taken) =
+                        if servers { ("server's", "client's") } else { ("client's", "server's") };
+                    self.unknown.push(format!("server_order: in TLS1.3 the {whose} order decides, other than before; a replay takes the {taken}"));
+                }
+                Some(_) => {}
+            }
         }
-        Ok(true)
+        Ok(found.unwrap_or(true))
+    }
+
+    /// Whether the server goes by its own order among suites that are alike, though it took the last
+    /// of its list when that came first.
+    fn own_among_alike(
+        &mut self,
+        hello: &Hello,
+        own: &[CipherSuite],
+    ) -> Result<bool, CaptureError> {
+        let alike =
+            |(one, other): &(&CipherSuite, &CipherSuite)| is_chacha(one) == is_chacha(other);
+        let Some((one, other)) = own.iter().zip(own.iter().skip(1)).find(alike) else {
+            return Ok(false);
+        };
+        let rest = own.iter().filter(|suite| ![one, other].contains(suite));
+        let suites: Vec<_> = [other, one].into_iter().chain(rest).copied().collect();
+        let taken = self.flight(&hello.with_suites(&suites))?.map(|flight| flight.suite);
+        // With others behind it the first of the client's is what a server takes that goes by that.
+        Ok(taken.is_some_and(|taken| taken != *other))
+    }
+
+    /// Some servers that go by their own order let a client choose between AES and ChaCha20, which it
+    /// prefers if it has no hardware for AES: its first suite tells.
+    fn favour(&mut self, hello: &Hello, own: &[CipherSuite]) -> Result<(), CaptureError> {
+        let Some(top) = own.first() else { return Ok(()) };
+        let Some(other) = own.iter().find(|suite| is_chacha(suite) != is_chacha(top)) else {
+            return Ok(());
+        };
+        let rest = own.iter().filter(|suite| *suite != other);
+        let suites: Vec<_> = [other].into_iter().chain(rest).copied().collect();
+        let taken = self.flight(&hello.with_suites(&suites))?.map(|flight| flight.suite);
+        if taken.is_some_and(|taken| taken != *top) {
+            let (other, top) = (show(*other), show(*top));
+            self.unknown.push(format!("server_order: a client that wants {other} most is not given {top}, the first below; a replay gives it that"));
+        }
+        Ok(())
     }
 
     /// The groups that the server takes with the suites of `hello`, most wanted first. `curve`, that
@@ -133,12 +198,16 @@ impl Capture<'_> {
         hello.groups = groups.iter().rev().copied().collect();
         let again = self.flight(&hello)?.and_then(|flight| flight.group);
         if groups.len() > 1 && server_order != (again == groups.first().copied()) {
-            let (whose, taken) = match server_order {
-                true => ("client's", "server's, in the order below"),
-                false => ("server's", "client's"),
-            };
             let version = hello.version;
-            self.unknown.push(format!("groups: in {version} the {whose} order decides, other than for suites; a replay takes the {taken}"));
+            let names: Vec<_> = groups.iter().filter_map(|group| group_name(*group)).collect();
+            let what = match server_order {
+                true => "the client's order decides; a replay takes that below".to_owned(),
+                false => format!(
+                    "the server's order decides, {}; a replay takes the client's",
+                    names.join(" ")
+                ),
+            };
+            self.unknown.push(format!("groups: in {version} {what}"));
         }
         Ok(groups)
     }
@@ -170,4 +239,8 @@ impl Capture<'_> {
         }
         Ok(Some(schemes))
     }
+}
+
+fn is_chacha(suite: &CipherSuite) -> bool {
+    show(*suite).contains("_CHACHA20_")
 }

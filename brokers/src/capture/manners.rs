@@ -1,13 +1,14 @@
 //! A server's manners: whom it asks for a certificate, what it keeps of a session, how it says no,
 //! what it makes of a client without a name or with small buffers.
 
-use super::full::{self, Full, Stranger};
-use super::hello::Hello;
+use super::chain;
+use super::full::{self, End, Full, Stranger};
+use super::hello::{ALPN_MQTT, Hello, STATUS_REQUEST};
 use super::line::{Answer, Refusal};
 use super::lists::Lists;
 use super::{Capture, CaptureError};
 use crate::front::FrontError;
-use suites::broker::{ClientAuth, FragmentLength, OnReject, Sni, is_tls13};
+use suites::broker::{ClientAuth, FragmentLength, OnReject, Sni};
 use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
 /// What the server's whole handshake adds to its first flight.
@@ -19,43 +20,101 @@ pub(super) struct Whole {
 
 impl Capture<'_> {
     /// Chain, client authentication and tickets: from the first flight where they stand in the
-    /// clear, else from a whole handshake.
+    /// clear, else from a whole handshake. `curve` is that of the certificate.
     pub(super) fn whole(
         &mut self,
         lists: &Lists,
         groups: &[NamedGroup],
+        curve: Option<NamedGroup>,
     ) -> Result<Whole, CaptureError> {
+        let (new, older) = (lists.new_suites(), lists.old.is_some());
         let clear = lists.flights.iter().find(|flight| !flight.chain.is_empty()).cloned();
         if let Some(flight) = clear {
             let (suites, chain) = ([flight.suite], flight.chain.clone());
             let mut client_auth = ClientAuth::None;
             if flight.asks_for_certificate {
-                let own = flight.group.as_slice();
-                let groups = if own.is_empty() { groups } else { own };
-                let served = self.handshake(flight.version, &suites, groups, None)?.served;
-                client_auth = if served { ClientAuth::Wanted } else { ClientAuth::Required };
+                let own: Vec<_> = flight.group.into_iter().chain(curve).collect();
+                let groups = if flight.group.is_some() { &own[..] } else { groups };
+                let end = self.handshake(flight.version, &suites, groups, None)?.end;
+                client_auth = self.client_auth(&end);
             }
-            return Ok(Whole { chain, client_auth, tickets: None });
+            let seen = Whole { chain, client_auth, tickets: None };
+            if !new.is_empty() {
+                self.also_in_tls13(lists, &new, groups, &seen)?;
+            }
+            return Ok(seen);
         }
-        if lists.old.is_some() {
+        if older {
             // Pre-shared keys alone: nobody shows a certificate.
             return Ok(Whole { chain: Vec::new(), client_auth: ClientAuth::None, tickets: None });
         }
         // TLS 1.3 asks in secret, so that what becomes of a wrong answer has to tell.
-        let (version, suites) = (ProtocolVersion::TLS1_3, &lists.suites);
-        let Full { chain, tickets, served } = self.handshake(version, suites, groups, None)?;
+        let version = ProtocolVersion::TLS1_3;
+        let Full { chain, tickets, end } = self.handshake(version, &new, groups, None)?;
         if chain.is_empty() {
-            return Err(self.strange("the handshake breaks off before its certificate"));
+            let why = if let End::Broken(why) = end { format!(": {why}") } else { String::new() };
+            return Err(self.strange(format!("a whole handshake ends before its certificate{why}")));
         }
-        let stranger = Stranger::new().map_err(FrontError::from)?;
-        let client_auth = match served {
-            false => ClientAuth::Required,
-            true if self.handshake(version, suites, groups, Some(&stranger))?.served => {
-                ClientAuth::None
+        let client_auth = match end {
+            End::Served => {
+                let stranger = Stranger::new().map_err(FrontError::from)?;
+                match self.handshake(version, &new, groups, Some(&stranger))?.end {
+                    End::Served => ClientAuth::None,
+                    _ => ClientAuth::Wanted,
+                }
             }
-            true => ClientAuth::Wanted,
+            ref other => self.client_auth(other),
         };
-        Ok(Whole { chain, client_auth, tickets: Some(tickets > 0 || !served) })
+        Ok(Whole { chain, client_auth, tickets: Some(tickets > 0 || end != End::Served) })
+    }
+
+    /// What a server makes of a client that it has asked for a certificate, and that has none.
+    fn client_auth(&mut self, end: &End) -> ClientAuth {
+        match end {
+            End::Served => ClientAuth::Wanted,
+            End::Refused => ClientAuth::Required,
+            End::Broken(why) => {
+                self.unknown.push(format!("client_auth: the server asks for a certificate; whether it insists is not known, since a whole handshake broke off: {why}"));
+                ClientAuth::Wanted
+            }
+        }
+    }
+
+    /// What was `seen` in an older version may be otherwise in TLS 1.3; a profile says it once.
+    fn also_in_tls13(
+        &mut self,
+        lists: &Lists,
+        suites: &[CipherSuite],
+        groups: &[NamedGroup],
+        seen: &Whole,
+    ) -> Result<(), CaptureError> {
+        let full = self.handshake(ProtocolVersion::TLS1_3, suites, groups, None)?;
+        let mut differs = |key: &str, what: String| {
+            self.unknown
+                .push(format!("{key}: in TLS1.3 {what}; a replay takes that of older versions"));
+        };
+        if let (Some(shown), true) = (full.chain.first(), full.chain.first() != seen.chain.first())
+        {
+            differs(
+                "certificate",
+                format!("the server shows another one, {}", chain::describe(shown)),
+            );
+        }
+        let before = lists.old().is_none_or(|flight| flight.extensions.contains(&35));
+        match full.end {
+            End::Served if before != (full.tickets > 0) => {
+                let are = if before { "there are none" } else { "there are some" };
+                differs("tickets", are.to_owned());
+            }
+            End::Refused if seen.client_auth == ClientAuth::None => {
+                differs("client_auth", "a client without a certificate is refused".to_owned());
+            }
+            End::Served if seen.client_auth == ClientAuth::Required => {
+                differs("client_auth", "a client without a certificate is served".to_owned());
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn handshake(
@@ -65,14 +124,15 @@ impl Capture<'_> {
         groups: &[NamedGroup],
         shown: Option<&Stranger>,
     ) -> Result<Full, CaptureError> {
-        let tcp = self.line.connect()?;
         let name = self.target.server_name.as_deref();
-        Ok(full::handshake(tcp, version, suites, groups, name, shown)?)
+        let (tcp, wait) = (self.line.connect()?, self.line.wait());
+        Ok(full::handshake(tcp, wait, version, suites, groups, name, shown)?)
     }
 
     pub(super) fn session_cache(&mut self, lists: &Lists) -> Result<bool, CaptureError> {
         let Some(version) = lists.old else { return Ok(true) };
-        let hello = Hello { ticket: false, ..self.hello(version).with_suites(&lists.suites) };
+        let suites = lists.old_suites();
+        let hello = Hello { ticket: false, ..self.hello(version).with_suites(&suites) };
         Ok(self.flight(&hello)?.is_none_or(|flight| flight.session_id))
     }
 
@@ -91,18 +151,27 @@ impl Capture<'_> {
         }
     }
 
-    pub(super) fn sni(&mut self, lists: &Lists) -> Result<Sni, CaptureError> {
+    /// What becomes of a client that names no server; `own` is the chain that one is shown that does.
+    pub(super) fn sni(
+        &mut self,
+        lists: &Lists,
+        groups: &[NamedGroup],
+        own: &[Vec<u8>],
+    ) -> Result<Sni, CaptureError> {
         if self.target.server_name.is_none() {
             let why = "an address was asked for, which cannot be named; --server-name names one";
             self.unknown.push(format!("sni: {why}"));
             return Ok(Sni::Ignored);
         }
         let version = lists.old.unwrap_or(ProtocolVersion::TLS1_3);
-        let of_it = |suite: &CipherSuite| is_tls13(*suite) == lists.old.is_none();
-        let suites: Vec<_> = lists.suites.iter().copied().filter(of_it).collect();
-        let hello = Hello { server_name: None, ..self.hello(version).with_suites(&suites) };
-        Ok(match self.line.ask(&hello)? {
-            Answer::Flight(_) => Sni::Ignored,
+        let hello = Hello { server_name: None, ..self.hello(version) };
+        let chain = match self.line.ask(&hello)? {
+            Answer::Flight(_) if lists.old.is_none() => {
+                let (tcp, wait) = (self.line.connect()?, self.line.wait());
+                let suites = lists.new_suites();
+                full::handshake(tcp, wait, version, &suites, groups, None, None)?.chain
+            }
+            Answer::Flight(flight) => flight.chain,
             Answer::Refused(refusal) => {
                 if refusal != Refusal::Alert(AlertDescription(112)) {
                     let why = format!(
@@ -110,9 +179,49 @@ impl Capture<'_> {
                     );
                     self.unknown.push(format!("sni: {why}"));
                 }
-                Sni::Required
+                return Ok(Sni::Required);
             }
-        })
+        };
+        if let (Some(shown), false) =
+            (chain.first(), own.is_empty() || chain.first() == own.first())
+        {
+            let shown = chain::describe(shown);
+            self.unknown.push(format!("sni: a client that names no server is shown another certificate, {shown}; a replay has but one"));
+        }
+        Ok(Sni::Ignored)
+    }
+
+    /// What a server may answer and no replay does: ALPN and OCSP stapling. In TLS 1.3 it would answer
+    /// in secret.
+    pub(super) fn not_replayed(&mut self, lists: &Lists) -> Result<(), CaptureError> {
+        let Some(version) = lists.old else { return Ok(()) };
+        let more = [ALPN_MQTT, STATUS_REQUEST].map(|(kind, content)| (kind, content.to_vec()));
+        let suites = lists.old_suites();
+        let hello = Hello { more: more.to_vec(), ..self.hello(version).with_suites(&suites) };
+        match self.line.ask(&hello)? {
+            Answer::Flight(flight) => {
+                for (kind, what) in [
+                    (
+                        ALPN_MQTT.0,
+                        "alpn: the server agrees to the protocol mqtt; a replay has no ALPN",
+                    ),
+                    (
+                        STATUS_REQUEST.0,
+                        "ocsp: the server staples an OCSP response; a replay does not",
+                    ),
+                ] {
+                    if flight.extensions.contains(&kind) {
+                        self.unknown.push(what.to_owned());
+                    }
+                }
+            }
+            Answer::Refused(refusal) => {
+                let what =
+                    format!("a client that offers the protocol mqtt is answered with {refusal}");
+                self.unknown.push(format!("alpn: {what}; a replay has no ALPN"));
+            }
+        }
+        Ok(())
     }
 
     /// Asks for records of 512 bytes.
@@ -121,7 +230,8 @@ impl Capture<'_> {
         lists: &Lists,
     ) -> Result<FragmentLength, CaptureError> {
         let Some(version) = lists.old else { return Ok(FragmentLength::Honoured) };
-        let hello = Hello { fragment: Some(1), ..self.hello(version).with_suites(&lists.suites) };
+        let suites = lists.old_suites();
+        let hello = Hello { fragment: Some(1), ..self.hello(version).with_suites(&suites) };
         let Some(flight) = self.flight(&hello)? else {
             let why = "a client that asks for it is refused; a replay serves it";
             self.unknown.push(format!("max_fragment_length: {why}"));

@@ -9,10 +9,9 @@ use crate::predictor::Predictor;
 use crate::project::Project;
 use crate::summary::{self, Paint};
 use crate::terminal::Terminal;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fmt::Write as _;
-use std::path::Path;
-use suites::{BrokerProfile, ClientName, Library};
+use suites::{ClientName, Library};
 
 pub(super) fn run(args: &AdviseArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
     let project = Project::find()?;
@@ -37,14 +36,8 @@ const SHOWN: usize = 10;
 
 /// A broker of the library, or one from a file.
 fn asked(broker: &str, library: &Library) -> Result<Asked> {
-    let path = Path::new(broker);
-    if !broker.contains('/') && path.extension().is_none_or(|ending| ending != "toml") {
-        return Ok(Asked { profile: library.broker(broker)?.clone(), recorded: true });
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {broker}"))?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let profile = BrokerProfile::parse(&name, &text, broker)?;
-    let recorded = library.brokers.get(&*name) == Some(&profile);
+    let profile = super::broker::named(broker, library)?;
+    let recorded = library.brokers.get(&profile.name) == Some(&profile);
     Ok(Asked { profile, recorded })
 }
 

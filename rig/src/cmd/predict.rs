@@ -1,7 +1,7 @@
 //! `rig predict`: what becomes of a cell, with nothing started but a user's own build, and that only
 //! to hear its ClientHello.
 
-use super::{columns, own};
+use super::{broker, columns, own};
 use crate::cli::{Format, PredictArgs};
 use crate::exit::Exit;
 use crate::firmware::Builder;
@@ -38,13 +38,14 @@ pub(super) fn run(args: &PredictArgs, format: Format, terminal: &mut Terminal) -
     if !known.clone().any(|build| build == client.build.as_str()) {
         return Err(Unknown::new("build", client.build.as_str(), known, "rig list builds").into());
     }
-    let (profile, broker) = (library.profile(&client.profile)?, library.broker(&args.broker)?);
+    let profile = library.profile(&client.profile)?;
+    let broker = &broker::named(&args.broker, &library)?;
     let hellos = own::hellos(&builder, &project, [(&client, profile)], terminal)?;
     let predictor = Predictor::new(&builds, &project)?.with_own(hellos);
     let predicted = predictor.predict(&client, profile, broker)?;
     let own = builder.own().iter().find(|own| own.name == client.build);
     let own = own.map(|own| serde_json::to_value(own.summary())).transpose()?;
-    let answer = Answer { cell: CellId { client, broker: args.broker.clone() }, predicted, own };
+    let answer = Answer { cell: CellId { client, broker: broker.name.clone() }, predicted, own };
     super::write(terminal, format, &answer, || describe(&answer, terminal.paint()))?;
     Ok(Exit::AsExpected)
 }

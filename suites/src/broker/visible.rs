@@ -60,6 +60,16 @@ pub const INVISIBLE: [(&str, &str); 22] = [
 /// The keys of [`INVISIBLE`] that nothing makes visible, and that a server has all the same.
 pub const NEVER_VISIBLE: [&str; 3] = ["renegotiation", "security_level", "certificate.authority"];
 
+/// Keys that a server with TLS 1.3 alone has and does not show: it has them not, or speaks of them in
+/// secret. With an older version besides they are seen in that.
+pub const UNSEEN_IN_TLS13: [&str; 5] = [
+    "signature_algorithms",
+    "record_size",
+    "max_fragment_length",
+    "session_cache",
+    "extended_master_secret",
+];
+
 /// What OpenSSL 3 signs with if nothing is said, most wanted first, without what takes a key of a
 /// kind that no profile has: SSL_CTX_set1_sigalgs_list(3).
 const SCHEMES: [u16; 12] = [
