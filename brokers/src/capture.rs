@@ -23,6 +23,7 @@ mod line;
 mod lists;
 mod manners;
 
+pub use hello::Signer;
 pub use line::Bounds;
 
 use crate::front::{FrontError, names::groups_list, with_rustls};
@@ -37,7 +38,7 @@ use suites::broker::{
     BrokerProfile, Certificate, FragmentLength, Front, KeyKind, Psk, fold_groups, fold_schemes,
     is_tls13,
 };
-use suites::names::{cipher_suite_name, signature_scheme_name};
+use suites::names::{self, cipher_suite_name, signature_scheme_name};
 use tls_parser::{TlsCipherEncMode, TlsCipherSuite};
 use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -48,6 +49,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// The name to ask for (RFC 6066 3); none is sent without it.
     pub server_name: Option<String>,
+    /// The kind of certificate to ask for, of a server with several; whichever it shows otherwise.
+    pub signer: Option<Signer>,
     /// The file name of the profile, without its ending.
     pub name: String,
     /// Its line in lists.
@@ -280,7 +283,7 @@ impl Capture<'_> {
         }
         let size = profile.record_size;
         let why = format!(
-            "the server's records end after {size} bytes; a replay with TLS1.3 cannot have that, and one without it can"
+            "the server's records end after {size} bytes, those of a replay with TLS1.3 do not; with max_version = \"TLS1.2\" and no suite of TLS1.3, record_size = {size} is replayed"
         );
         self.unknown.push(format!("record_size: {why}"));
         BrokerProfile { record_size: 16_384, ..profile }
@@ -329,7 +332,11 @@ impl Capture<'_> {
     }
 
     fn hello(&self, version: ProtocolVersion) -> Hello {
-        Hello::everything(version, self.target.server_name.as_deref())
+        let hello = Hello::everything(version, self.target.server_name.as_deref());
+        match self.target.signer {
+            Some(signer) => hello.for_signer(signer),
+            None => hello,
+        }
     }
 
     /// The server's flight, or none if it refused; a refusal that is none of TLS is noted.
@@ -437,7 +444,10 @@ impl Capture<'_> {
             let name = cipher_suite_name(flight.suite).unwrap_or_default();
             let served = is_tls13(flight.suite) || openssl::ssl::cipher_name(name) != "(NONE)";
             let known = TlsCipherSuite::from_id(flight.suite.0);
-            let secret = known.is_some_and(|suite| !suite.name.contains("_anon_"));
+            // Without a certificate, or with a DSA key, which no replay has.
+            let secret = known.is_some_and(|suite| {
+                !suite.name.contains("_anon_") && !suite.name.contains("_DSS_")
+            });
             let same = flight.chain.is_empty() || flight.chain.first() == own.as_ref();
             if !served || !secret {
                 lacking.push(name);
@@ -446,13 +456,14 @@ impl Capture<'_> {
             }
             served && secret && same
         });
-        for (names, why) in [
-            (&lacking, "served, and not to be replayed by our OpenSSL"),
-            (&other, "served with a second certificate, of which a profile has but one"),
-        ] {
-            if !names.is_empty() {
-                self.unknown.push(format!("cipher_suites: {}: {why}", names.join(" ")));
-            }
+        if !lacking.is_empty() {
+            let why = "served, and not to be replayed by our OpenSSL";
+            self.unknown.push(format!("cipher_suites: {}: {why}", lacking.join(" ")));
+        }
+        if let Some(name) = other.first() {
+            let rsa = names::cipher_suite(name).is_ok_and(|suite| Signer::Rsa.serves(suite));
+            let signer = if rsa { Signer::Rsa } else { Signer::Ecdsa };
+            self.second_certificate(signer, &format!("the {} suites with it", other.len()));
         }
         let all: Vec<_> =
             lists.suites.iter().filter_map(|suite| cipher_suite_name(*suite)).collect();
@@ -462,6 +473,12 @@ impl Capture<'_> {
             return Err(CaptureError::Nothing { address, what: format!("serves {all} alone") });
         }
         Ok(())
+    }
+
+    /// Of a server's two certificates a profile has one.
+    fn second_certificate(&mut self, signer: Signer, suites: &str) {
+        let signer = signer.as_str();
+        self.unknown.push(format!("certificate: the server has a second one, and a profile but one: `--certificate {signer}` makes a profile of {suites}"));
     }
 
     /// Groups for all suites, and those that a suite has of its own.

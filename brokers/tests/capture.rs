@@ -31,6 +31,7 @@ fn target(address: SocketAddr, profile: &BrokerProfile) -> Target {
     Target {
         address,
         server_name: Some(profile.host_name.clone()),
+        signer: None,
         name: profile.name.clone(),
         summary: profile.summary.clone(),
         source: profile.source.clone(),

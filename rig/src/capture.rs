@@ -2,7 +2,7 @@
 //!
 //! The asking is [`brokers::capture`]'s; here a name becomes an address and the answer a file.
 
-use brokers::capture::{self, Bounds, CaptureError, Captured, Target};
+use brokers::capture::{self, Bounds, CaptureError, Captured, Signer, Target};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use suites::BrokerProfile;
@@ -106,6 +106,17 @@ impl Host {
     }
 }
 
+/// Which of a server's faces, and what its profile is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The name to ask for.
+    pub server_name: Option<String>,
+    /// The kind of certificate to ask for, of a server with two.
+    pub signer: Option<Signer>,
+    /// Name of the profile.
+    pub name: String,
+}
+
 /// A capture, with the file that it makes.
 #[derive(Debug, Serialize)]
 pub struct File {
@@ -133,16 +144,17 @@ pub struct File {
 pub fn capture(
     host: &Host,
     addresses: &[SocketAddr],
-    server_name: Option<String>,
-    name: String,
+    wanted: Wanted,
     today: &str,
     bounds: Bounds,
     say: &mut dyn FnMut(&str),
 ) -> Result<File, CaptureError> {
+    let Wanted { server_name, signer, name } = wanted;
     let version = env!("CARGO_PKG_VERSION");
     let mut target = Target {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         server_name,
+        signer,
         name,
         summary: format!("{host} as it was on {today}"),
         source: format!(
@@ -168,6 +180,8 @@ fn file(host: &Host, address: SocketAddr, found: Captured) -> File {
     if profile.min_version >= ProtocolVersion::TLS1_3 {
         comments.push(format!("not seen in TLS1.3 alone: {}", UNSEEN_IN_TLS13.join(", ")));
     }
+    let wrapped = textwrap::Options::new(98).subsequent_indent("  ").break_words(false);
+    let comments: Vec<_> = comments.iter().map(|text| textwrap::fill(text, &wrapped)).collect();
     let toml = profile.to_toml(&comments);
     File { host: host.to_string(), address, connections, repeated, unknown, profile, toml }
 }

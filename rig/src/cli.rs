@@ -302,6 +302,15 @@ is a broker like any other, and `cargo rig run full --filter /NAME` has all clie
 
 Exit codes: 0 the profile is made, 2 there is none: the reason is told, 3 a fault of the rig.";
 
+/// Kind of a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CertificateKind {
+    /// With an RSA key
+    Rsa,
+    /// With a key for ECDSA or EdDSA
+    Ecdsa,
+}
+
 /// Arguments of `rig capture`.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
@@ -314,6 +323,9 @@ pub struct CaptureArgs {
     /// Name to ask for [default: HOST, unless it is an address]
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
+    /// Of a server with two certificates, the kind to ask for [default: what it shows by itself]
+    #[arg(long, value_name = "KIND")]
+    pub certificate: Option<CertificateKind>,
     /// Connections, at most
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub connections: u32,

@@ -1,6 +1,7 @@
 //! The shape of a server's certificate chain: kinds and sizes of keys, signatures, names, lengths.
 
 use super::flight::Flight;
+use super::hello::Signer;
 use crate::front::with_openssl::key_exchange;
 use openssl::asn1::Asn1Time;
 use openssl::nid::Nid;
@@ -92,6 +93,15 @@ fn has_signed(above: &X509Ref, below: &X509Ref) -> bool {
     matches!(names, (Ok(subject), Ok(issuer)) if subject == issuer)
 }
 
+/// How the server signs.
+pub(super) fn signer(der: &[u8]) -> Option<Signer> {
+    match X509::from_der(der).ok()?.public_key().ok()?.id() {
+        Id::RSA | Id::RSA_PSS => Some(Signer::Rsa),
+        Id::EC | Id::ED25519 | Id::ED448 => Some(Signer::Ecdsa),
+        _ => None,
+    }
+}
+
 /// The certificate in words: whose it is, and its key.
 pub(super) fn describe(der: &[u8]) -> String {
     let Ok(certificate) = X509::from_der(der) else { return "which cannot be read".to_owned() };
@@ -119,6 +129,7 @@ fn key_kind<T: HasPublic>(key: &PKeyRef<T>, what: &str, unknown: &mut Vec<String
             }
         }
         Id::ED25519 => (KeyKind::Ed25519, true),
+        Id::ED448 => (KeyKind::Ed25519, false),
         _ => (KeyKind::Rsa2048, false),
     };
     if !exact {

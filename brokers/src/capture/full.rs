@@ -1,8 +1,9 @@
 //! A whole handshake, for what a server says only once it is encrypted or only after it has heard
 //! the client out. Not a byte of MQTT is sent, and no certificate shown that anybody has to trust.
 
+use super::hello::Signer;
 use crate::front::FrontError;
-use crate::front::names::groups_list;
+use crate::front::names::{groups_list, schemes_list};
 use crate::front::with_openssl::{load_legacy, openssl_version, set_suites};
 use openssl::asn1::Asn1Time;
 use openssl::ec::{EcGroup, EcKey};
@@ -32,6 +33,25 @@ pub(super) struct Full {
     /// Whether the server went along to the end with what certificate it was shown, or none.
     pub(super) end: End,
 }
+
+/// What the client of a whole handshake is.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) version: ProtocolVersion,
+    pub(super) suites: &'a [CipherSuite],
+    pub(super) groups: &'a [NamedGroup],
+    pub(super) server_name: Option<&'a str>,
+    /// The kind of certificate that it takes alone.
+    pub(super) signer: Option<Signer>,
+    /// The certificate that it shows if it is asked.
+    pub(super) shown: Option<&'a Stranger>,
+}
+
+/// With what a client of OpenSSL's lets a server sign, RFC 8446 4.2.3.
+const SCHEMES: [u16; 14] = [
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401,
+    0x0501, 0x0601,
+];
 
 /// How a whole handshake ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,12 +100,9 @@ impl Write for Bounded {
 pub(super) fn handshake(
     tcp: TcpStream,
     wait: Duration,
-    version: ProtocolVersion,
-    suites: &[CipherSuite],
-    groups: &[NamedGroup],
-    server_name: Option<&str>,
-    shown: Option<&Stranger>,
+    asked: &Asked<'_>,
 ) -> Result<Full, FrontError> {
+    let Asked { version, suites, groups, server_name, signer, shown } = *asked;
     load_legacy();
     let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
     builder.set_security_level(0);
@@ -93,6 +110,10 @@ pub(super) fn handshake(
     builder.set_max_proto_version(Some(openssl_version(version)?))?;
     set_suites(&mut builder, suites.iter().copied())?;
     builder.set_groups_list(&groups_list(groups)?)?;
+    if let Some(signer) = signer {
+        let schemes: Vec<_> = SCHEMES.into_iter().filter(|scheme| signer.uses(*scheme)).collect();
+        builder.set_sigalgs_list(&schemes_list(&schemes)?)?;
+    }
     if let Some(Stranger { certificate, key }) = shown {
         builder.set_certificate(certificate)?;
         builder.set_private_key(key)?;

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use suites::broker::is_tls13;
 use suites::names::{cipher_suite_name, group_name, signature_scheme_name};
+use tls_parser::{TlsCipherAu, TlsCipherSuite};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// One question.
@@ -23,6 +24,58 @@ pub(super) struct Hello {
     /// Extensions that no other question has, by number.
     pub(super) more: Vec<(u16, Vec<u8>)>,
 }
+
+/// Kind of a server's certificate, where it has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// RSA.
+    Rsa,
+    /// ECDSA, and EdDSA, which has its place in the same suites (RFC 8422 5).
+    Ecdsa,
+}
+
+impl Signer {
+    /// The name that users know.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rsa => "rsa",
+            Self::Ecdsa => "ecdsa",
+        }
+    }
+
+    /// The other one.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Rsa => Self::Ecdsa,
+            Self::Ecdsa => Self::Rsa,
+        }
+    }
+
+    /// Whether it signs like this, RFC 8446 4.2.3.
+    pub(super) fn uses(self, scheme: u16) -> bool {
+        let [hash, signature] = scheme.to_be_bytes();
+        match self {
+            Self::Rsa => {
+                (hash < 8 && signature == 1) || matches!(scheme, 0x0804..=0x0806 | 0x0809..=0x080b)
+            }
+            Self::Ecdsa => (hash < 8 && signature == 3) || matches!(scheme, 0x0807 | 0x0808),
+        }
+    }
+
+    /// Whether it shows its certificate with this suite.
+    pub(super) fn serves(self, suite: CipherSuite) -> bool {
+        let known = TlsCipherSuite::from_id(suite.0).map(|known| known.au);
+        is_tls13(suite)
+            || match self {
+                Self::Rsa => known == Some(TlsCipherAu::Rsa),
+                Self::Ecdsa => known == Some(TlsCipherAu::Ecdsa),
+            }
+    }
+}
+
+/// signature_algorithms_cert, RFC 8446 4.2.3: what may stand in the certificates themselves.
+const CERTIFICATE_SCHEMES: u16 = 50;
 
 /// application_layer_protocol_negotiation, RFC 7301 3.1: the protocol that devices of ours speak.
 pub(super) const ALPN_MQTT: (u16, &[u8]) = (16, b"\0\x05\x04mqtt");
@@ -75,6 +128,15 @@ impl Hello {
     /// The same with these suites alone.
     pub(super) fn with_suites(&self, suites: &[CipherSuite]) -> Self {
         Self { suites: suites.to_vec(), ..self.clone() }
+    }
+
+    /// The same for a server's certificate of one kind, whoever has signed that.
+    pub(super) fn for_signer(mut self, signer: Signer) -> Self {
+        let all = prefixed::<2>(&codes(self.schemes.iter().copied()));
+        self.more.push((CERTIFICATE_SCHEMES, all));
+        self.suites.retain(|suite| signer.serves(*suite));
+        self.schemes.retain(|scheme| signer.uses(*scheme));
+        self
     }
 
     /// The record that asks it.

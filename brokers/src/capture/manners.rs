@@ -2,7 +2,7 @@
 //! what it makes of a client without a name or with small buffers.
 
 use super::chain;
-use super::full::{self, End, Full, Stranger};
+use super::full::{self, Asked, End, Full, Stranger};
 use super::hello::{ALPN_MQTT, Hello, STATUS_REQUEST};
 use super::line::{Answer, Refusal};
 use super::lists::Lists;
@@ -18,7 +18,7 @@ pub(super) struct Whole {
     pub(super) tickets: Option<bool>,
 }
 
-impl Capture<'_> {
+impl<'t> Capture<'t> {
     /// Chain, client authentication and tickets: from the first flight where they stand in the
     /// clear, else from a whole handshake. `curve` is that of the certificate.
     pub(super) fn whole(
@@ -35,7 +35,7 @@ impl Capture<'_> {
             if flight.asks_for_certificate {
                 let own: Vec<_> = flight.group.into_iter().chain(curve).collect();
                 let groups = if flight.group.is_some() { &own[..] } else { groups };
-                let end = self.handshake(flight.version, &suites, groups, None)?.end;
+                let end = self.handshake(&self.asked(flight.version, &suites, groups))?.end;
                 client_auth = self.client_auth(&end);
             }
             let seen = Whole { chain, client_auth, tickets: None };
@@ -49,16 +49,25 @@ impl Capture<'_> {
             return Ok(Whole { chain: Vec::new(), client_auth: ClientAuth::None, tickets: None });
         }
         // TLS 1.3 asks in secret, so that what becomes of a wrong answer has to tell.
-        let version = ProtocolVersion::TLS1_3;
-        let Full { chain, tickets, end } = self.handshake(version, &new, groups, None)?;
+        let asked = self.asked(ProtocolVersion::TLS1_3, &new, groups);
+        let Full { chain, tickets, end } = self.handshake(&asked)?;
         if chain.is_empty() {
             let why = if let End::Broken(why) = end { format!(": {why}") } else { String::new() };
             return Err(self.strange(format!("a whole handshake ends before its certificate{why}")));
         }
+        if let (None, Some(own)) =
+            (self.target.signer, chain.first().and_then(|one| chain::signer(one)))
+        {
+            let other = own.other();
+            let full = self.handshake(&Asked { signer: Some(other), ..asked })?;
+            if full.chain.first().is_some_and(|second| chain.first() != Some(second)) {
+                self.second_certificate(other, "what is served with it");
+            }
+        }
         let client_auth = match end {
             End::Served => {
                 let stranger = Stranger::new().map_err(FrontError::from)?;
-                match self.handshake(version, &new, groups, Some(&stranger))?.end {
+                match self.handshake(&Asked { shown: Some(&stranger), ..asked })?.end {
                     End::Served => ClientAuth::None,
                     _ => ClientAuth::Wanted,
                 }
@@ -88,7 +97,7 @@ impl Capture<'_> {
         groups: &[NamedGroup],
         seen: &Whole,
     ) -> Result<(), CaptureError> {
-        let full = self.handshake(ProtocolVersion::TLS1_3, suites, groups, None)?;
+        let full = self.handshake(&self.asked(ProtocolVersion::TLS1_3, suites, groups))?;
         let mut differs = |key: &str, what: String| {
             self.unknown
                 .push(format!("{key}: in TLS1.3 {what}; a replay takes that of older versions"));
@@ -117,16 +126,23 @@ impl Capture<'_> {
         Ok(())
     }
 
-    fn handshake(
-        &mut self,
+    /// What this capture asks for, with no certificate to show.
+    fn asked<'a>(
+        &self,
         version: ProtocolVersion,
-        suites: &[CipherSuite],
-        groups: &[NamedGroup],
-        shown: Option<&Stranger>,
-    ) -> Result<Full, CaptureError> {
-        let name = self.target.server_name.as_deref();
+        suites: &'a [CipherSuite],
+        groups: &'a [NamedGroup],
+    ) -> Asked<'a>
+    where
+        't: 'a,
+    {
+        let server_name = self.target.server_name.as_deref();
+        Asked { version, suites, groups, server_name, signer: self.target.signer, shown: None }
+    }
+
+    fn handshake(&mut self, asked: &Asked<'_>) -> Result<Full, CaptureError> {
         let (tcp, wait) = (self.line.connect()?, self.line.wait());
-        Ok(full::handshake(tcp, wait, version, suites, groups, name, shown)?)
+        Ok(full::handshake(tcp, wait, asked)?)
     }
 
     pub(super) fn session_cache(&mut self, lists: &Lists) -> Result<bool, CaptureError> {
@@ -167,9 +183,9 @@ impl Capture<'_> {
         let hello = Hello { server_name: None, ..self.hello(version) };
         let chain = match self.line.ask(&hello)? {
             Answer::Flight(_) if lists.old.is_none() => {
-                let (tcp, wait) = (self.line.connect()?, self.line.wait());
                 let suites = lists.new_suites();
-                full::handshake(tcp, wait, version, &suites, groups, None, None)?.chain
+                let asked = self.asked(version, &suites, groups);
+                self.handshake(&Asked { server_name: None, ..asked })?.chain
             }
             Answer::Flight(flight) => flight.chain,
             Answer::Refused(refusal) => {

@@ -22,7 +22,7 @@ pub(crate) fn groups_list(groups: &[NamedGroup]) -> Result<String, FrontError> {
     Ok(groups.iter().map(name).collect::<Result<Vec<_>, _>>()?.join(":"))
 }
 
-pub(super) fn schemes_list(schemes: &[u16]) -> Result<String, FrontError> {
+pub(crate) fn schemes_list(schemes: &[u16]) -> Result<String, FrontError> {
     let name = |scheme: &u16| {
         let unknown =
             || super::with_openssl::unsupported(format!("signature scheme {scheme:#06x}"));

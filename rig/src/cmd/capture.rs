@@ -1,13 +1,13 @@
 //! `rig capture`: a live server's TLS as a broker profile.
 
 use super::fault;
-use crate::capture::{File, Host, capture};
-use crate::cli::{CaptureArgs, Format};
+use crate::capture::{File, Host, Wanted, capture};
+use crate::cli::{CaptureArgs, CertificateKind, Format};
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, bail};
-use brokers::capture::{Bounds, CaptureError};
+use brokers::capture::{Bounds, CaptureError, Signer};
 use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -36,10 +36,15 @@ pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -
         per_second: Some(args.rate),
         wait: Duration::from_secs(args.timeout),
     };
+    let signer = args.certificate.map(|kind| match kind {
+        CertificateKind::Rsa => Signer::Rsa,
+        CertificateKind::Ecdsa => Signer::Ecdsa,
+    });
     terminal.say(&plan(&host, args, server_name.as_deref()));
+    let wanted = Wanted { server_name, signer, name };
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let say = &mut |step: &str| terminal.working(&format!("{host}: {step}"));
-    let found = capture(&host, &addresses, server_name, name, &today, bounds, say);
+    let found = capture(&host, &addresses, wanted, &today, bounds, say);
     terminal.done();
     let file = match found {
         Ok(file) => file,
@@ -133,6 +138,9 @@ fn next(path: &Path) -> String {
 fn help(error: &CaptureError, args: &CaptureArgs, addresses: &[SocketAddr]) -> String {
     let host = &args.host;
     let other = match &args.server_name {
+        _ if args.certificate.is_some() => {
+            "it may have no certificate of the kind that --certificate names"
+        }
         None => "if it serves several names, --server-name gives it one",
         Some(_) => "the name that --server-name gives may be none of its own",
     };
@@ -162,7 +170,10 @@ fn help(error: &CaptureError, args: &CaptureArgs, addresses: &[SocketAddr]) -> S
         ),
         CaptureError::NotTls { first, .. } => not_tls(host, first, other),
         CaptureError::Refused { .. } => {
-            format!("{host} refuses whatever it is offered: {other}")
+            format!(
+                "{host} refuses whatever it is offered: {other}; a server that wants a pre-shared key in \
+                 TLS1.3 refuses all who have none"
+            )
         }
         CaptureError::Strange { .. } | CaptureError::Nothing { .. } | CaptureError::Front(_) => {
             format!("there is no profile of {host}")
