@@ -357,6 +357,7 @@ impl Capture<'_> {
         let mut refusals = Vec::new();
         // Before the server has answered anything, a no without a word cannot be told from a failure.
         let mut wordless = Vec::new();
+        let mut hopeless = false;
         for version in [
             ProtocolVersion::TLS1_3,
             ProtocolVersion::TLS1_2,
@@ -368,28 +369,39 @@ impl Capture<'_> {
                 Answer::Flight(flight) if flight.version == version => found.push(version),
                 Answer::Flight(_) => {}
                 Answer::Refused(refusal) => {
-                    let hopeless = matches!(
-                        refusal,
-                        Refusal::NotTls(_) | Refusal::Silent | Refusal::Unfinished(_)
-                    );
                     if found.is_empty() && !matches!(refusal, Refusal::Alert(_)) {
                         wordless.push(version);
                     }
+                    hopeless = found.is_empty()
+                        && matches!(
+                            refusal,
+                            Refusal::NotTls(_) | Refusal::Silent | Refusal::Unfinished(_)
+                        );
                     refusals.push(refusal);
-                    if hopeless && found.is_empty() && refusals.len() > 1 {
+                    if hopeless && refusals.len() > 1 {
                         break;
                     }
                 }
             }
         }
+        // It is after an answer that the line makes sure of a no, so that some need a third time.
+        for again in [false, true] {
+            if hopeless || (again && found.is_empty()) {
+                break;
+            }
+            // The other way round: what fails every few connections hits others then.
+            for version in std::mem::take(&mut wordless).into_iter().rev() {
+                let sure = !found.is_empty();
+                match self.line.ask(&self.hello(version))? {
+                    Answer::Flight(flight) if flight.version == version => found.push(version),
+                    Answer::Refused(Refusal::Alert(_)) | Answer::Flight(_) => {}
+                    Answer::Refused(_) if sure => {}
+                    Answer::Refused(_) => wordless.push(version),
+                }
+            }
+        }
         if found.is_empty() {
             return Err(self.nothing_spoken(&refusals));
-        }
-        for version in wordless {
-            let answer = self.flight(&self.hello(version))?;
-            if answer.is_some_and(|flight| flight.version == version) {
-                found.push(version);
-            }
         }
         found.sort_unstable_by(|one, other| other.cmp(one));
         if found.last() == Some(&ProtocolVersion::SSL3_0) {

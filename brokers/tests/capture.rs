@@ -163,6 +163,9 @@ fn what_is_no_tls_server_is_said_to_be_none() {
     assert!(answer.contains("HTTP/1.1 400"), "{answer}");
     let CaptureError::NotTls { answer, .. } = refusal(answering(b""), BOUNDS) else { panic!() };
     assert_eq!(answer, "the end of the stream and no alert");
+    let other = answering(&[21, 3, 3, 0, 2, 2, 70]);
+    let CaptureError::Refused { answer, .. } = refusal(other, BOUNDS) else { panic!() };
+    assert_eq!(answer, "alert 70 (protocol_version)");
     let alert = answering(&[21, 3, 3, 0, 2, 2, 49]);
     let CaptureError::Refused { answer, .. } = refusal(alert, BOUNDS) else { panic!() };
     assert_eq!(answer, "alert 49 (access_denied)");
@@ -178,10 +181,142 @@ fn silence_is_bounded_and_so_are_connections() {
     let error = refusal(silent.local_addr().unwrap(), bounds);
     let CaptureError::Silent { answer, .. } = error else { panic!("{error}") };
     assert_eq!(answer, "silence");
+    let begun = answering_and_staying(&[22, 3, 3, 0, 80, 2, 0]);
+    let error = refusal(begun, bounds);
+    let CaptureError::Silent { answer, .. } = error else { panic!("{error}") };
+    assert!(answer.contains("(7 bytes)"), "{answer}");
     let brokers = common::brokers();
     let broker = brokers.start(&profile("tls12-rsa-plain")).unwrap();
     let error = refusal(broker.address(), Bounds { connections: 7, ..BOUNDS });
     assert!(matches!(error, CaptureError::Connections { allowed: 7, .. }), "{error}");
+}
+
+/// A server that begins an answer and never ends it.
+fn answering_and_staying(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(bytes).unwrap();
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+/// What a relay does with its nth connection, from 0 on.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Relayed,
+    Closed,
+    Reset,
+}
+
+/// The broker at `address` behind a relay that does not let all connections through.
+fn limited(address: SocketAddr, fate: impl Fn(u32) -> Fate + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (count, stream) in (0..).zip(listener.incoming()) {
+            let client = stream.unwrap();
+            match fate(count) {
+                Fate::Relayed => relay(client, TcpStream::connect(address).unwrap()),
+                Fate::Closed => drop((&client).read(&mut [0; 4096])),
+                // What is left unread when it ends makes a reset of the end.
+                Fate::Reset => drop((&client).read(&mut [0])),
+            }
+        }
+    });
+    own
+}
+
+fn relay(mut client: TcpStream, mut server: TcpStream) {
+    let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let answering = thread::spawn(move || {
+        let _ended = std::io::copy(&mut answers, &mut back);
+        let _gone = back.shutdown(Shutdown::Write);
+    });
+    let _ended = std::io::copy(&mut client, &mut server);
+    let _gone = server.shutdown(Shutdown::Write);
+    answering.join().unwrap();
+}
+
+/// Lists are found by elimination, so that a connection that is dropped must not end one.
+#[test]
+fn a_server_that_drops_connections_is_captured_whole() {
+    let brokers = common::brokers();
+    // One that says no with an alert, and one that says nothing then either.
+    for (name, dropped, every) in [
+        ("tls12-rsa-plain", Fate::Closed, 3),
+        ("tls12-rsa-plain", Fate::Reset, 5),
+        ("hivemq-cloud-2021", Fate::Closed, 5),
+    ] {
+        let profile = profile(name);
+        let broker = brokers.start(&profile).unwrap();
+        let fate = move |count| if count % every == 1 { dropped } else { Fate::Relayed };
+        let address = limited(broker.address(), fate);
+        let bounds = Bounds { wait: Duration::from_secs(4), ..BOUNDS };
+        let seen = capture(&target(address, &profile), bounds, &mut |_| {}).unwrap();
+        assert_eq!(differences(&profile.visible(), &seen.profile), None, "every {every}th");
+        assert!(seen.repeated > 0, "{name}, every {every}th");
+    }
+}
+
+/// The first question of all, whose failure nothing shows but a later answer.
+#[test]
+fn the_highest_version_is_asked_for_again() {
+    let brokers = common::brokers();
+    let profile = profile("mosquitto-2.0-default");
+    let profile = BrokerProfile { front: Front::Openssl, ..profile };
+    let broker = brokers.start(&profile).unwrap();
+    let fate = |count| if count == 0 { Fate::Closed } else { Fate::Relayed };
+    let address = limited(broker.address(), fate);
+    let seen = capture(&target(address, &profile), BOUNDS, &mut |_| {}).unwrap();
+    assert_eq!(seen.profile.max_version, ProtocolVersion::TLS1_3);
+}
+
+#[test]
+fn a_server_that_stops_answering_makes_no_profile() {
+    let brokers = common::brokers();
+    let profile = profile("tls12-rsa-plain");
+    let broker = brokers.start(&profile).unwrap();
+    let bounds = Bounds { wait: Duration::from_millis(400), ..BOUNDS };
+    for (dropped, words) in
+        [(Fate::Closed, "the end of the stream and no alert"), (Fate::Reset, "a reset")]
+    {
+        let fate = move |count| if count < 8 { Fate::Relayed } else { dropped };
+        let address = limited(broker.address(), fate);
+        let error = capture(&target(address, &profile), bounds, &mut |_| {}).unwrap_err();
+        let CaptureError::Stopped { connections, step, answer, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((step, &*answer), ("which cipher suites, in which order", words));
+        // The question, then four times that and one that was answered before.
+        assert_eq!(connections, 8 + 1 + 8);
+    }
+}
+
+/// The curve of the certificate does not hide the others from a client whose order decides.
+#[test]
+fn of_an_ecdsa_certificate_and_the_client_s_order() {
+    let brokers = common::brokers();
+    for versions in ["max_version = 'TLS1.2'", "max_version = 'TLS1.3'"] {
+        let new = if versions.contains("1.3") { "'TLS_AES_128_GCM_SHA256'," } else { "" };
+        let profile = common::custom(&format!(
+            "{versions}
+             cipher_suites = [{new} 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+                              'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384']
+             groups = ['x25519', 'secp256r1', 'secp384r1', 'secp521r1']
+             server_order = false
+             certificate = {{ key = 'ecdsa-p256' }}"
+        ));
+        let broker = brokers.start(&profile).unwrap();
+        let seen = captured(&broker, &profile);
+        assert_eq!(differences(&profile.visible(), &seen.profile), None);
+        assert_eq!(seen.profile.groups.len(), 4);
+    }
 }
 
 /// Connections to `address` through a port of ours, and what the client sent on each.

@@ -80,10 +80,13 @@ impl std::fmt::Display for Host {
 }
 
 impl Host {
-    /// The name to ask for in server_name; an address is none (RFC 6066 3).
+    /// The name to ask for in server_name, without the dot that a full name may end in; an address is
+    /// none (RFC 6066 3).
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
-        self.name.parse::<IpAddr>().is_err().then(|| self.name.clone())
+        let name = self.name.trim_end_matches('.');
+        let names = name.parse::<IpAddr>().is_err() && may_name_a_host(name);
+        names.then(|| name.to_owned())
     }
 
     /// Where it may listen.
@@ -104,6 +107,14 @@ impl Host {
         let name: String = self.name.chars().map(plain).collect();
         format!("{}-{}", name.trim_start_matches(['.', '-']).to_lowercase(), self.port)
     }
+}
+
+/// Whether a server may be asked for by this name: what RFC 1123 2.1 allows, and the underscore that is
+/// met as well.
+#[must_use]
+pub fn may_name_a_host(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=253).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// Which of a server's faces, and what its profile is called.
@@ -203,6 +214,9 @@ mod tests {
             assert_eq!((&*host.name, host.port), (name, port), "{text}");
             assert_eq!(host.server_name().is_some(), name == "broker.test");
         }
+        let full: Host = "broker.test.:1".parse().unwrap();
+        assert_eq!(full.server_name().as_deref(), Some("broker.test"));
+        assert_eq!("ü.test".parse::<Host>().unwrap().server_name(), None);
         for text in [
             "",
             ":8883",

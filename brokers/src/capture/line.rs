@@ -210,9 +210,10 @@ impl Line {
 
     /// Leaves the server alone for this part of the wait, and is slower from then on.
     fn recover(&mut self, part: u32) {
-        let second = Duration::from_secs(1);
-        self.interval = (2 * self.interval).max(self.bounds.wait / 200).min(second);
-        thread::sleep(self.bounds.wait / part);
+        let wait = self.bounds.wait;
+        let slower = (2 * self.interval).clamp(wait / 200, wait / 20);
+        self.interval = self.interval.max(slower);
+        thread::sleep(wait / part);
     }
 
     fn unreachable(&self, source: io::Error) -> CaptureError {

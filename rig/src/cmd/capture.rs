@@ -1,7 +1,7 @@
 //! `rig capture`: a live server's TLS as a broker profile.
 
 use super::fault;
-use crate::capture::{File, Host, Wanted, capture};
+use crate::capture::{File, Host, Wanted, capture, may_name_a_host};
 use crate::cli::{CaptureArgs, CertificateKind, Format};
 use crate::exit::Exit;
 use crate::project::Project;
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
     let host: Host = args.host.parse()?;
+    if let Some(name) = args.server_name.as_deref().filter(|name| !may_name_a_host(name)) {
+        bail!("--server-name {name:?}: a name has letters, digits, hyphens and dots, 253 at most");
+    }
     let server_name = args.server_name.clone().or_else(|| host.server_name());
     let name = match &args.out {
         // Known before anybody is asked.
@@ -42,6 +45,7 @@ pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -
     });
     terminal.say(&plan(&host, args, server_name.as_deref()));
     let wanted = Wanted { server_name, signer, name };
+    leave_when_interrupted()?;
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let say = &mut |step: &str| terminal.working(&format!("{host}: {step}"));
     let found = capture(&host, &addresses, wanted, &today, bounds, say);
@@ -70,14 +74,23 @@ pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -
     Ok(Exit::AsExpected)
 }
 
+/// Between two questions there is nothing to tidy up, and the file is written last and at once.
+fn leave_when_interrupted() -> Result<()> {
+    let leave = || {
+        // A closed standard error must not keep the process.
+        let _ = writeln!(std::io::stderr(), "interrupted: nothing is written");
+        std::process::exit(Exit::Interrupted.code().into());
+    };
+    ctrlc::set_handler(leave).context("cannot listen for Ctrl-C")
+}
+
 /// How many connections most servers take, from the smallest to those with all there is.
 const USUAL: (u32, u32) = (20, 150);
 
 /// What is going to be done to the server.
 fn plan(host: &Host, args: &CaptureArgs, server_name: Option<&str>) -> String {
-    let named = server_name.map_or("naming no server".to_owned(), |name| {
-        format!("asking for {}", console::strip_ansi_codes(name))
-    });
+    let named =
+        server_name.map_or("naming no server".to_owned(), |name| format!("asking for {name}"));
     let (few, many) = USUAL;
     format!(
         "{host}: ClientHellos, {named}, and up to four whole handshakes: no credentials, no MQTT\n\
