@@ -94,7 +94,7 @@ pub enum CaptureError {
     },
     /// The server has answered, and no longer does.
     #[error(
-        "after {connections} connections {address} no longer answers what it answered before: it ended with {answer}; unanswered is {step}"
+        "after {connections} connections {address} no longer answers what it answered before: it ended with {answer}; still open is {step}"
     )]
     Stopped {
         /// Where.

@@ -291,14 +291,15 @@ each off in the handshake; up to four handshakes are finished. It needs no crede
 no MQTT. A server that drops connections or stops answering is asked again, more slowly, and given
 --timeout to recover.
 
-The file is a broker profile: versions, suites in the server's order, groups, certificate shape and
-manners, with what is the default left out (suites/src/broker.rs). A replay has throw-away keys of the
-same kind. What cannot be found out or replayed stands in it as a comment that begins with
-`unknown:`. It is written when all is answered; a capture that fails writes nothing, since a list
-without its end would make false predictions, and says which question was left.
+The file is a broker profile: versions, suites in the server's order, groups, the certificate's
+shape, and manners, with what is the default left out (suites/src/broker.rs). A replay has keys of
+the same kind, made for it. What cannot be found out or replayed stands in the file as a comment
+that begins with `unknown:`. It is written when all is answered; a capture that fails writes
+nothing, since a list without its end makes false predictions, and says which question is open.
 
-With the file go `cargo rig advise FILE` and `cargo rig predict --broker FILE`; below suites/brokers it
-is a broker like any other, and `cargo rig run full --filter /NAME` has all clients meet it.
+`cargo rig advise FILE` and `cargo rig predict --broker FILE` take the file as it is. Below
+suites/brokers it is a broker like any other: `cargo rig run full --filter /NAME` has all clients
+meet it.
 
 Exit codes: 0 the profile is made, 2 there is none: the reason is told, 3 a fault of the rig.";
 

@@ -64,10 +64,9 @@ pub(super) fn run(args: &CaptureArgs, format: Format, terminal: &mut Terminal) -
             write(path, &file)?;
             terminal.say(&format!("{} written\n{}", path.display(), next(path)));
         }
-        None => terminal.say(&format!(
-            "to keep it as a broker of every command: --out suites/brokers/{}.toml",
-            host.file_stem()
-        )),
+        None => terminal.say(
+            "with --out suites/brokers/NAME.toml it is a broker of every command, called NAME",
+        ),
     }
     let shown = || if args.out.is_some() { String::new() } else { file.toml.clone() };
     super::write(terminal, format, &file, shown)?;
@@ -92,14 +91,15 @@ fn plan(host: &Host, args: &CaptureArgs, server_name: Option<&str>) -> String {
     let named =
         server_name.map_or("naming no server".to_owned(), |name| format!("asking for {name}"));
     let (few, many) = USUAL;
+    let time = match (few.div_ceil(args.rate), many.div_ceil(args.rate)) {
+        (_, 1) => "about a second".to_owned(),
+        (short, long) => format!("{short} to {long} s"),
+    };
     format!(
         "{host}: ClientHellos, {named}, and up to four whole handshakes: no credentials, no MQTT\n\
          {host}: as a rule {few} to {many} connections, {} at most, one at a time and no more than {} a \
-         second, {} to {} s if it answers at once; nothing is written before the end",
-        args.connections,
-        args.rate,
-        few.div_ceil(args.rate),
-        many.div_ceil(args.rate),
+         second, so {time} if it answers at once; nothing is written before the end",
+        args.connections, args.rate,
     )
 }
 
