@@ -22,8 +22,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use suites::broker::{BrokerProfile, Front};
+use suites::hello::ClientHello;
 use suites::stream::{ContentType, Stream};
-use wire::tls::ProtocolVersion;
+use wire::tls::{CipherSuite, ProtocolVersion};
 
 const BOUNDS: Bounds = Bounds { connections: 400, per_second: None, wait: Duration::from_secs(20) };
 
@@ -387,4 +388,62 @@ fn of_every_product_replays_as_itself() {
     let all = profiles(|profile| ours(profile) && Product::of(profile.front).is_some());
     assert!(!all.is_empty());
     assert_eq!(each(all, |profile| replays_as_itself(&brokers, profile)), "");
+}
+
+/// What mbedTLS 2.4.0 does as a server: it takes the first of its hashes that the client offers with
+/// any kind of key, and SHA-1 if there is none. It shows no certificate here, since nobody looks at it.
+fn answers_by_hash(hello: &ClientHello) -> Vec<u8> {
+    let record = |content: u8, body: &[u8]| {
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[content, 3, 3][..], &length, body].concat()
+    };
+    let message = |kind: u8, body: &[u8]| {
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        record(22, &[&[kind, 0][..], &length, body].concat())
+    };
+    let alert = |code: u8| record(21, &[2, code]);
+    if hello.highest_version() != ProtocolVersion::TLS1_2 {
+        return alert(70);
+    }
+    let group = hello.groups.iter().flatten().find(|group| [23, 24].contains(&group.0));
+    let suite = CipherSuite(0xc02f);
+    let (Some(group), true) = (group, hello.cipher_suites.contains(&suite)) else {
+        return alert(40);
+    };
+    let offered = hello.signature_algorithms.as_deref().unwrap_or_default();
+    let hash = [6u16, 4].into_iter().find(|hash| offered.iter().any(|one| one >> 8 == *hash));
+    let scheme = (hash.unwrap_or(2) << 8) | 1;
+    let server_hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    let [[g0, g1], [s0, s1]] = [group.0, scheme].map(u16::to_be_bytes);
+    let exchange = [3, g0, g1, 1, 4, s0, s1, 0, 1, 9];
+    let (certificate, done) = (message(11, &[0; 3]), message(14, &[]));
+    [message(2, &server_hello), certificate, message(12, &exchange), done].concat()
+}
+
+#[test]
+fn a_server_that_looks_at_the_hash_alone_is_said_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = Vec::new();
+            let hello = loop {
+                let mut more = [0; 4096];
+                let count = stream.read(&mut more).unwrap();
+                bytes.extend_from_slice(&more[..count]);
+                if let Some(hello) = Stream::parse(&bytes).client_hello {
+                    break hello;
+                }
+            };
+            let _gone = stream.write_all(&answers_by_hash(&hello));
+        }
+    });
+    let target = target(address, &profile("tls12-rsa-plain"));
+    let seen = capture(&target, BOUNDS, &mut |_| {}).unwrap();
+    assert_eq!(seen.profile.signature_algorithms, Some(vec![0x0601, 0x0401, 0x0201]));
+    let said: Vec<_> =
+        seen.unknown.iter().filter(|line| line.starts_with("signature_algorithms")).collect();
+    assert!(said[0].contains("signs with rsa_pkcs1_sha1 where that is not offered"), "{said:?}");
+    assert!(said[1].contains("looks at the hash alone"), "{said:?}");
 }

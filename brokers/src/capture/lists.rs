@@ -5,7 +5,7 @@ use super::hello::Hello;
 use super::line::{Answer, Refusal};
 use super::{Capture, CaptureError, show};
 use suites::broker::is_tls13;
-use suites::names::{cipher_suite_name, group_name};
+use suites::names::{cipher_suite_name, group_name, signature_scheme_name};
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -226,16 +226,28 @@ impl Capture<'_> {
             return Ok(None);
         }
         let mut hello = self.hello(ProtocolVersion::TLS1_2).with_suites(&suites);
-        let mut schemes = Vec::new();
+        let (mut schemes, mut by_hash) = (Vec::new(), false);
         while let Some(scheme) = self.flight(&hello)?.and_then(|flight| flight.scheme) {
             let before = hello.schemes.len();
             hello.schemes.retain(|other| *other != scheme);
             if hello.schemes.len() == before {
-                let what = format!("it signs with {scheme:#06x}, which was not offered");
-                self.unknown.push(format!("signature_algorithms: {what}"));
-                break;
+                // Some look at the hash alone, which in RFC 5246 7.4.1.4.1 is a byte of its own.
+                let hash = scheme >> 8;
+                hello.schemes.retain(|other| hash >= 8 || *other >> 8 != hash);
+                if hello.schemes.len() == before {
+                    let name = signature_scheme_name(scheme).unwrap_or("what has no name");
+                    self.unknown.push(format!("signature_algorithms: the server signs with {name} where that is not offered; a replay refuses then"));
+                    break;
+                }
+                by_hash = true;
             }
-            schemes.push(scheme);
+            if !schemes.contains(&scheme) {
+                schemes.push(scheme);
+            }
+        }
+        if by_hash {
+            let why = "the server looks at the hash alone, whatever key is offered with it; a replay looks at both";
+            self.unknown.push(format!("signature_algorithms: {why}"));
         }
         Ok(Some(schemes))
     }

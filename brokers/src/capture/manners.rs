@@ -211,31 +211,21 @@ impl<'t> Capture<'t> {
     /// in secret.
     pub(super) fn not_replayed(&mut self, lists: &Lists) -> Result<(), CaptureError> {
         let Some(version) = lists.old else { return Ok(()) };
-        let more = [ALPN_MQTT, STATUS_REQUEST].map(|(kind, content)| (kind, content.to_vec()));
         let suites = lists.old_suites();
-        let hello = Hello { more: more.to_vec(), ..self.hello(version).with_suites(&suites) };
-        match self.line.ask(&hello)? {
-            Answer::Flight(flight) => {
-                for (kind, what) in [
-                    (
-                        ALPN_MQTT.0,
-                        "alpn: the server agrees to the protocol mqtt; a replay has no ALPN",
-                    ),
-                    (
-                        STATUS_REQUEST.0,
-                        "ocsp: the server staples an OCSP response; a replay does not",
-                    ),
-                ] {
-                    if flight.extensions.contains(&kind) {
-                        self.unknown.push(what.to_owned());
-                    }
-                }
-            }
-            Answer::Refused(refusal) => {
-                let what =
-                    format!("a client that offers the protocol mqtt is answered with {refusal}");
-                self.unknown.push(format!("alpn: {what}; a replay has no ALPN"));
-            }
+        for ((kind, content), key, offers, agrees) in [
+            (ALPN_MQTT, "alpn", "the protocol mqtt", "agrees to the protocol mqtt"),
+            (STATUS_REQUEST, "ocsp", "to take an OCSP response", "staples an OCSP response"),
+        ] {
+            let mut hello = self.hello(version).with_suites(&suites);
+            hello.more.push((kind, content.to_vec()));
+            let what = match self.line.ask(&hello)? {
+                Answer::Flight(flight) if !flight.extensions.contains(&kind) => continue,
+                Answer::Flight(_) => format!("the server {agrees}; a replay does not"),
+                Answer::Refused(refusal) => format!(
+                    "a client that offers {offers} is answered with {refusal}; a replay serves it"
+                ),
+            };
+            self.unknown.push(format!("{key}: {what}"));
         }
         Ok(())
     }
