@@ -14,7 +14,7 @@ pub mod calls;
 mod change;
 mod known;
 
-pub use change::{Change, smallest};
+pub use change::{Change, reduced, smallest, with_enabled};
 pub use known::{Basis, Cell, Figures, Known, Unsaid};
 
 use crate::firmware::{Builder, Layout, Target};
@@ -37,7 +37,8 @@ pub struct Advice {
     /// Why, for the first of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_unsaid: Option<String>,
-    /// Those that connect to all: with verification before those without, cheapest first.
+    /// Those that connect to all: with verification before those without, those that an ameba1 has
+    /// room for before those that it has not, cheapest first.
     pub connect: Vec<Candidate>,
     /// How many clients connect to each broker.
     pub each: BTreeMap<String, usize>,
@@ -72,6 +73,9 @@ pub struct Candidate {
     pub heap_peak_bytes: Option<u64>,
     /// Code and constants of its image for an ameba1, if that is in the cache.
     pub code_bytes: Option<u64>,
+    /// Why there is no image of it for an ameba1, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub too_large_for_ameba1: Option<String>,
     /// Broker by broker.
     pub cells: Vec<Cell>,
 }
@@ -124,7 +128,9 @@ pub fn advise(
         } else if said.iter().all(|cell| cell.outcome.result == OutcomeKind::Connected) {
             let code = sizes.entry(client.build.clone());
             let code = *code.or_insert_with_key(|build| code_bytes(builder, build));
-            connect.push(candidate(client, profile, said, code));
+            let mut candidate = candidate(client, profile, said, code);
+            candidate.too_large_for_ameba1 = known.too_large_for_ameba1(&client.build);
+            connect.push(candidate);
         }
     }
     connect.sort_by_key(rank);
@@ -172,15 +178,17 @@ fn candidate(
         instructions: most(|figures| figures.instructions),
         heap_peak_bytes: most(|figures| figures.heap_peak_bytes),
         code_bytes,
+        too_large_for_ameba1: None,
         cells,
     }
 }
 
-/// Safe before unsafe, measured before not measured; then instructions, heap, code, name.
+/// Safe before unsafe, what fits before what does not, measured before not measured; then instructions, heap, code, name.
 fn rank(candidate: &Candidate) -> impl Ord + use<> {
     let last = |figure: Option<u64>| figure.unwrap_or(u64::MAX);
     (
         !candidate.verifies,
+        candidate.too_large_for_ameba1.is_some(),
         last(candidate.instructions),
         last(candidate.heap_peak_bytes),
         last(candidate.code_bytes),

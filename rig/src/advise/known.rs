@@ -65,11 +65,18 @@ pub struct Unsaid {
     pub why: String,
 }
 
+/// What is known of a build, beside what a prediction is made from.
+struct Made {
+    /// Its configuration header, as the SDK calls it.
+    header: String,
+    /// Why there is no image of it for an ameba1, if there is none.
+    too_large_for_ameba1: Option<String>,
+}
+
 /// Everything on disk that an advice is made from.
 pub struct Known<'a> {
     library: &'a Library,
-    /// Each with its configuration header.
-    builds: BTreeMap<BuildName, String>,
+    builds: BTreeMap<BuildName, Made>,
     pub(super) predictor: Predictor,
     hellos: BTreeMap<ClientName, Recorded>,
     seen: BTreeMap<CellId, (Outcome, String)>,
@@ -90,8 +97,11 @@ impl<'a> Known<'a> {
         predictor: Predictor,
     ) -> Result<Self> {
         // The rig's own headers are called after those of the SDK.
-        let header = |build: &BuildInfo| build.header.trim_start_matches("rig_").to_owned();
-        let builds = builds.iter().map(|build| (build.name.clone(), header(build))).collect();
+        let made = |build: &BuildInfo| Made {
+            header: build.header.trim_start_matches("rig_").to_owned(),
+            too_large_for_ameba1: build.too_large_for_ameba1.clone(),
+        };
+        let builds = builds.iter().map(|build| (build.name.clone(), made(build))).collect();
         let mut known = Self {
             library,
             builds,
@@ -183,7 +193,12 @@ impl<'a> Known<'a> {
 
     /// The configuration header of a build, as the SDK calls it.
     pub(super) fn header(&self, build: &BuildName) -> &str {
-        self.builds.get(build).map_or("the configuration header", String::as_str)
+        self.builds.get(build).map_or("the configuration header", |made| &made.header)
+    }
+
+    /// Why there is no image of this build for an ameba1, if there is none.
+    pub(super) fn too_large_for_ameba1(&self, build: &BuildName) -> Option<String> {
+        self.builds.get(build)?.too_large_for_ameba1.clone()
     }
 
     /// The profiles that there are.

@@ -101,7 +101,7 @@ fn describe_base(out: &mut String, advice: &Advice, paint: Paint) {
         None => {
             let _ = writeln!(out, "  no change that the rig knows of gets it there");
         }
-        Some(Change { lines, like, cells }) => {
+        Some(Change { lines, like, is_like, too_large_for_ameba1, cells, .. }) => {
             let _ = writeln!(out, "{}", paint.bold("smallest change that gets it there"));
             for line in lines {
                 paint.sentence(out, 2, &format!("* {line}"));
@@ -109,7 +109,15 @@ fn describe_base(out: &mut String, advice: &Advice, paint: Paint) {
             for cell in cells {
                 let _ = writeln!(out, "  then {}: {}", cell.broker, said(cell));
             }
-            let _ = writeln!(out, "  to try it: {like} is that client or the nearest to it");
+            let near = match is_like {
+                true => "is that client",
+                false => "has these macros, and more",
+            };
+            paint.sentence(out, 2, &format!("to try it: {like} {near}"));
+            if let Some(why) = too_large_for_ameba1 {
+                let line = format!("there is no room for {} in an ameba1: {why}", like.build);
+                paint.sentence(out, 2, &line);
+            }
         }
     }
 }
@@ -136,7 +144,10 @@ fn table<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<String> {
             one.client.to_string(),
             figure(one.instructions, millions),
             figure(one.heap_peak_bytes, kilobytes),
-            one.code_bytes.map_or_else(|| "not built".to_owned(), kilobytes),
+            match one.too_large_for_ameba1 {
+                Some(_) => "no room in an ameba1".to_owned(),
+                None => one.code_bytes.map_or_else(|| "not built".to_owned(), kilobytes),
+            },
             if one.verifies { String::new() } else { "does not verify the broker".to_owned() },
         ]
     });

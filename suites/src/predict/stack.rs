@@ -42,7 +42,10 @@ impl Build {
         };
         let old = [TlsCipherEnc::Rc4, TlsCipherEnc::Des, TlsCipherEnc::TripleDes];
         let removed = old.contains(&known.enc) && stack.is_some_and(|stack| !stack.old_ciphers);
+        let young = [TlsCipherEnc::Chacha20_Poly1305, TlsCipherEnc::Aria];
+        let missed = young.contains(&known.enc) && stack.is_some_and(|stack| !stack.young_ciphers);
         let ciphers = removed.then_some("a library that still has its cipher");
+        let ciphers = ciphers.or(missed.then_some("a library that has its cipher already"));
         let hash = Some(self.hash_macro(suite_hash(known)));
         let ciphers = ciphers.into_iter().chain(cipher(known).into_iter().chain([hash]).flatten());
         key_exchange.or_else(|| ciphers.into_iter().find(missing).map(Lack::Cipher))
@@ -54,8 +57,9 @@ impl Build {
         Self { macros: self.macros.with(names), ..self.clone() }
     }
 
-    /// The macro without which there is no such hash.
-    fn hash_macro(&self, hash: HashKind) -> &'static str {
+    /// The macro without which there is no such hash, without its `MBEDTLS_`.
+    #[must_use]
+    pub fn hash_macro(&self, hash: HashKind) -> &'static str {
         let apart = Stack::named(self.name.stack()).is_some_and(|stack| stack.sha384_apart);
         match hash {
             HashKind::Md5 => "MD5_C",
@@ -142,6 +146,8 @@ pub struct Stack {
     /// Whether there are suites with RC4, DES and triple DES, whatever macros say (3.0.0 took them
     /// out of `ssl_ciphersuites.c`).
     pub old_ciphers: bool,
+    /// Whether there are suites with ChaCha20-Poly1305 and ARIA (2.12.0 brought them).
+    pub young_ciphers: bool,
     /// Whether a chain is followed upwards with a flag for each certificate (`x509_crt_verify_chain`
     /// in `x509_crt.c`, 2.7.0): a certificate that could not be read has every flag then, and a chain
     /// that is too long is an error of its own.
@@ -182,6 +188,7 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        young_ciphers: false,
         walks_chains: false,
         tells_refusals: false,
         tells_unknown_records: true,
@@ -201,6 +208,7 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
         tells_unknown_records: true,
@@ -220,6 +228,7 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
         tells_unknown_records: false,
@@ -239,6 +248,7 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: true,
         old_ciphers: false,
+        young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
         tells_unknown_records: false,
@@ -348,7 +358,8 @@ fn key_exchange(suite: &TlsCipherSuite) -> Option<&'static str> {
         (Kx::Ecdh, Au::Rsa) => "KEY_EXCHANGE_ECDH_RSA_ENABLED",
         (Kx::Ecdh, Au::Ecdsa) => "KEY_EXCHANGE_ECDH_ECDSA_ENABLED",
         (Kx::Psk, Au::Psk) => "KEY_EXCHANGE_PSK_ENABLED",
-        (Kx::Dhe, Au::Psk) => "KEY_EXCHANGE_DHE_PSK_ENABLED",
+        // RFC 6655 calls two of its suites PSK_DHE.
+        (Kx::Dhe, Au::Psk) | (Kx::Psk, Au::Dhe) => "KEY_EXCHANGE_DHE_PSK_ENABLED",
         (Kx::Ecdhe, Au::Psk) => "KEY_EXCHANGE_ECDHE_PSK_ENABLED",
         (Kx::Rsa, Au::Psk) => "KEY_EXCHANGE_RSA_PSK_ENABLED",
         _ => return None,
