@@ -35,6 +35,7 @@ pub use book::Book;
 pub use markdown::markdown;
 pub use page::page;
 
+use crate::alike::{Alike, alike};
 use crate::diagnosis::Cause;
 use crate::record::BoardName;
 use crate::text::shorten;
@@ -99,6 +100,57 @@ pub struct CellDiff {
     pub why: Option<String>,
 }
 
+impl CellDiff {
+    /// In what way it differs, in words that are the same for cells to which the same happened: what
+    /// it is now. Figures are never the same to the digit: of them it is which ones.
+    #[must_use]
+    pub fn way(&self) -> String {
+        if self.kind.is_of_figures() {
+            let names: Vec<_> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            return names.join(", ");
+        }
+        // Another result says it all; which other fields are gone with it depends on what there was.
+        let result = self.fields.iter().find(|field| field.name == "result");
+        let cause = self.fields.iter().filter(|field| field.name == "cause");
+        let fields: Vec<_> = match result {
+            Some(result) => std::iter::once(result).chain(cause).collect(),
+            None => self.fields.iter().collect(),
+        };
+        let now = fields.iter().map(|Field { name, after, .. }| format!("{name} {after}; "));
+        format!("{}{}", now.collect::<String>(), self.after)
+    }
+
+    /// What happened to cells that differ in the same way.
+    #[must_use]
+    pub fn together(cells: &[&Self]) -> String {
+        let Some(first) = cells.first() else { return String::new() };
+        if first.kind.is_of_figures() {
+            return first.way();
+        }
+        let fields = |name: &str| {
+            let mut all = cells.iter().flat_map(|cell| &cell.fields);
+            let mut all = all.by_ref().filter(|field| field.name == name);
+            let one = all.next().map_or("", |field| &field.before);
+            if all.all(|field| field.before == one) { one } else { "several" }
+        };
+        if let Some(result) = first.fields.iter().find(|field| field.name == "result") {
+            let before = fields(&result.name);
+            return format!("{before} -> {}: {}", result.after, first.after.trim());
+        }
+        let each = first
+            .fields
+            .iter()
+            .map(|field| format!("{}: {} -> {}", field.name, fields(&field.name), field.after));
+        match first.fields.is_empty() {
+            true if cells.iter().all(|cell| cell.before == first.before) => {
+                format!("{} -> {}", first.before.trim(), first.after.trim())
+            }
+            true => format!("several -> {}", first.after.trim()),
+            false => each.collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
@@ -150,6 +202,12 @@ impl Kind {
         matches!(self, Self::Broken | Self::Changed | Self::Slower | Self::Heavier | Self::Gone)
     }
 
+    /// Whether it is about time or memory.
+    #[must_use]
+    pub fn is_of_figures(self) -> bool {
+        matches!(self, Self::Slower | Self::Heavier | Self::Faster | Self::Lighter)
+    }
+
     /// As a heading.
     #[must_use]
     pub fn title(self) -> &'static str {
@@ -196,6 +254,12 @@ impl Diff {
     /// The cells of one kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &CellDiff> {
         self.cells.iter().filter(move |cell| cell.kind == kind)
+    }
+
+    /// The same, with cells that differ in the same way told as one.
+    #[must_use]
+    pub fn alike(&self, kind: Kind) -> Vec<Alike<'_, CellDiff>> {
+        alike(self.of(kind), |cell| &cell.cell, CellDiff::way)
     }
 
     /// Whether somebody should look before this is let in.

@@ -14,6 +14,7 @@
 //! Nothing here opens a device or a socket. [`judge()`], [`diagnosis`] and [`explain`] are pure: a
 //! transcript that was kept can be judged again.
 
+pub mod alike;
 pub mod badge;
 pub mod diagnosis;
 pub mod diff;

@@ -5,6 +5,7 @@
 
 pub(crate) mod page;
 
+use crate::alike::{Alike, EXAMPLES, alike};
 use crate::record::{CellRecord, Verdict};
 use crate::words::{self, VERDICTS};
 use crate::writers::Recorded;
@@ -33,8 +34,9 @@ fn render(recorded: &Recorded, limit: usize) -> String {
     let of = |verdict| -> Vec<&CellRecord> {
         cells.iter().filter(|cell| cell.verdict == verdict && cell.known.is_none()).collect()
     };
-    let fields = |cells: &[&CellRecord], of: fn(&CellRecord) -> &[Change]| {
-        let rows = cells.iter().flat_map(|cell| {
+    let fields = |cells: &[Alike<'_, CellRecord>], of: fn(&CellRecord) -> &[Change]| {
+        let single = cells.iter().filter(|one| !one.is_group()).flat_map(|one| &one.cells);
+        let rows = single.flat_map(|cell| {
             let name = code(&cell.cell.to_string());
             of(cell).iter().map(move |change| (name.clone(), change))
         });
@@ -46,19 +48,28 @@ fn render(recorded: &Recorded, limit: usize) -> String {
     let changed = of(Verdict::Changed);
     if !changed.is_empty() {
         page.heading(3, &format!("Changed since the snapshot ({})", changed.len()));
+        let changed = alike(changed, |cell| &cell.cell, words::way);
+        groups(&mut page, &changed);
         let mut rows = fields(&changed, |cell| &cell.changes);
         // A timeout is a change even where the snapshot has one.
-        rows.extend(changed.iter().filter(|cell| cell.changes.is_empty()).map(|cell| {
+        let single = changed.iter().filter(|one| !one.is_group()).flat_map(|one| &one.cells);
+        rows.extend(single.filter(|cell| cell.changes.is_empty()).map(|cell| {
             let name = code(&cell.cell.to_string());
             vec![name, "result".to_owned(), String::new(), plain(&words::outcome(&cell.outcome))]
         }));
-        page.table(&["cell", "field", "expected", "seen"], rows.into_iter());
+        if !rows.is_empty() {
+            page.table(&["cell", "field", "expected", "seen"], rows.into_iter());
+        }
     }
     let surprises = of(Verdict::Surprise);
     if !surprises.is_empty() {
         page.heading(3, &format!("Not as predicted ({})", surprises.len()));
+        let surprises = alike(surprises, |cell| &cell.cell, words::way);
+        groups(&mut page, &surprises);
         let rows = fields(&surprises, |cell| &cell.surprises);
-        page.table(&["cell", "field", "predicted", "seen"], rows.into_iter());
+        if !rows.is_empty() {
+            page.table(&["cell", "field", "predicted", "seen"], rows.into_iter());
+        }
     }
     notes(&mut page, "Faults of the rig", "what broke", &of(Verdict::Fault));
     let new = of(Verdict::New);
@@ -75,6 +86,26 @@ fn render(recorded: &Recorded, limit: usize) -> String {
     clients(&mut page, cells);
     notes(&mut page, "Skipped", "why", &of(Verdict::Skipped));
     page.finish()
+}
+
+/// What happened to many cells in the same way, a line for each way.
+fn groups(page: &mut Page, cells: &[Alike<'_, CellRecord>]) {
+    let rows = cells.iter().filter(|one| one.is_group()).map(|one| {
+        let first = one.cells.first();
+        let cause = first.and_then(|cell| cell.diagnosis.as_ref());
+        let cause = cause.map(|diagnosis| code(diagnosis.cause.key())).unwrap_or_default();
+        let said = plain(&words::together(&one.cells));
+        let names = one.cells.iter().take(EXAMPLES).map(|cell| code(&cell.cell.to_string()));
+        let names = names.collect::<Vec<_>>().join("<br>");
+        vec![one.cells.len().to_string(), plain(&one.who), said, cause, names]
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        page.table(&["cells", "which", "in what way", "cause", "for example"], rows.into_iter());
+        if cells.iter().any(|one| !one.is_group()) {
+            page.paragraph("The others, one by one:");
+        }
+    }
 }
 
 fn head(page: &mut Page, recorded: &Recorded) {

@@ -121,6 +121,55 @@ pub fn surprises(cell: &CellRecord) -> String {
     fields(&cell.surprises, "predicted")
 }
 
+/// In what way a cell needs a look, in words that are the same for cells to which the same happened:
+/// what was seen, in which fields, and the cause. What was expected may differ from cell to cell.
+#[must_use]
+pub fn way(cell: &CellRecord) -> String {
+    let cause = cell.diagnosis.as_ref().map(|diagnosis| diagnosis.cause.key());
+    let note = cell.note.as_deref().unwrap_or_default();
+    let result = differing(cell).iter().find(|change| change.field == "result");
+    // Another result says it all; which other fields are gone with it depends on what there was.
+    let fields = result.map_or_else(|| differing(cell), std::slice::from_ref);
+    let fields = fields.iter().map(|change| format!("{} {}", change.field, change.seen));
+    let fields = fields.collect::<Vec<_>>().join("; ");
+    let cause = cause.unwrap_or_default();
+    format!("{} {} {fields} {note} {cause}", verdict(cell.verdict), outcome(&cell.outcome))
+}
+
+/// What happened to cells that need a look in the same [`way`].
+#[must_use]
+pub fn together(cells: &[&CellRecord]) -> String {
+    let Some(first) = cells.first() else { return String::new() };
+    let stated = if first.verdict == Verdict::Surprise { "predicted" } else { "expected" };
+    let differs = differing(first);
+    if differs.is_empty() {
+        let note = || outcome(&first.outcome).trim().to_owned();
+        return first.note.clone().unwrap_or_else(note);
+    }
+    let expected = |field: &str| {
+        let mut all = cells.iter().flat_map(|cell| differing(cell));
+        let mut all = all.by_ref().filter(|change| change.field == field);
+        let one = all.next().map_or("", |change| &change.expected);
+        if all.all(|change| change.expected == one) { one } else { "several" }
+    };
+    if let Some(Change { field, seen, .. }) = differs.iter().find(|one| one.field == "result") {
+        let now = outcome(&first.outcome);
+        return format!("{stated} {}, saw {seen}: {}", expected(field), now.trim());
+    }
+    let each = differs.iter().map(|Change { field, seen, .. }| {
+        format!("{field}: {stated} {}, saw {seen}", expected(field))
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn differing(cell: &CellRecord) -> &[Change] {
+    match cell.verdict {
+        Verdict::Surprise => &cell.surprises,
+        Verdict::Changed => &cell.changes,
+        _ => &[],
+    }
+}
+
 fn fields(changes: &[Change], stated: &str) -> String {
     let each = changes.iter().map(|Change { field, expected, seen }| {
         format!("{field}: {stated} {expected}, saw {seen}")

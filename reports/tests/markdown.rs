@@ -67,6 +67,7 @@ fn ten_thousand_changes_fit_and_the_page_says_what_is_missing() {
     let (changed, plan) = (recorded.cells[0].clone(), recorded.run.plan[0].clone());
     for number in 0..10_000 {
         let mut cell = changed.clone();
+        cell.changes[0].seen = format!("-0x{number:04x}");
         cell.cell.broker = format!("broker-{number}");
         cell.broker.clone_from(&cell.cell.broker);
         recorded.cells.push(cell);
@@ -88,6 +89,24 @@ fn ten_thousand_changes_fit_and_the_page_says_what_is_missing() {
     assert!(page.contains(&format!("\n{missing} more rows left out")), "{rows} {missing} {page}");
     assert!(page.contains("| changed | 10002 |"), "the counts are there all the same: {page}");
     assert!(page.contains("### What connects to what\n\n"), "{page}");
+}
+
+#[test]
+fn ten_thousand_changes_of_one_kind_are_one_line() {
+    let mut recorded = troubled();
+    let changed = recorded.cells[0].clone();
+    for number in 0..10_000 {
+        let mut cell = changed.clone();
+        cell.cell.broker = format!("broker-{number}");
+        cell.broker.clone_from(&cell.cell.broker);
+        recorded.cells.push(cell);
+    }
+    let page = page(&recorded);
+    let client = &changed.client;
+    let line = format!("| 10001 | client {client} with 10001 brokers | error: expected ");
+    assert!(page.contains(&line), "{page}");
+    assert_eq!(page.matches("| error |").count(), 0, "{page}");
+    assert!(page.len() < 20_000, "{page}");
 }
 
 #[test]

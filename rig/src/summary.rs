@@ -5,8 +5,10 @@
 //! of more cells than anybody reads, those that are as expected are counted and not listed.
 
 use console::Style;
+use reports::alike::{Alike, EXAMPLES, alike};
 use reports::diagnosis::{Cause, Diagnosis};
 use reports::record::{CellRecord, Recovery, Verdict};
+use reports::words;
 pub use reports::words::{duration, outcome, totals};
 use std::fmt::Write as _;
 use suites::known::Deviation;
@@ -79,8 +81,11 @@ pub fn render(cells: &[CellRecord], paint: Paint) -> String {
         cells.iter().partition(|cell| cell.verdict == Verdict::Surprise);
     if !surprises.is_empty() {
         section(&mut out, paint, "Not as predicted", surprises.len());
-        for cell in surprises {
-            surprise(&mut out, &table, cell);
+        for one in alike(surprises, |cell| &cell.cell, words::way) {
+            match &one.cells[..] {
+                [cell] => surprise(&mut out, &table, cell),
+                _ => table.group(&mut out, &one),
+            }
         }
     }
     let (connected, others): (Vec<_>, Vec<_>) =
@@ -143,6 +148,10 @@ fn brought_back(cell: &CellRecord, recovery: &Recovery) -> String {
     format!("{which}: board {} had to be brought back: {}{steps}", board.name, recovery.why)
 }
 
+fn is_calm(cell: &CellRecord) -> bool {
+    cell.verdict.is_expected() || cell.verdict == Verdict::New
+}
+
 fn section(out: &mut String, paint: Paint, title: &str, count: usize) {
     put(out, 0, &paint.bold(&format!("{title} ({count})")));
 }
@@ -188,13 +197,25 @@ impl Table {
         cells: &[&CellRecord],
         below: impl Fn(&mut String, &CellRecord),
     ) {
-        let (listed, counted): (Vec<_>, Vec<_>) = cells.iter().partition(|cell| self.lists(cell));
-        for cell in listed {
+        let (listed, counted): (Vec<_>, Vec<_>) =
+            cells.iter().copied().partition(|cell| self.lists(cell));
+        // Cells that are as expected, or have nothing to differ from, are listed one by one.
+        let (calm, loud): (Vec<_>, Vec<_>) = listed.into_iter().partition(|cell| is_calm(cell));
+        for one in alike(loud, |cell| &cell.cell, words::way) {
+            match &one.cells[..] {
+                [cell] => {
+                    self.line(out, cell);
+                    below(out, cell);
+                }
+                _ => self.group(out, &one),
+            }
+        }
+        for cell in calm {
             self.line(out, cell);
             below(out, cell);
         }
         if !counted.is_empty() {
-            put(out, 4, &format!("not listed: {}", totals(counted.iter().copied())));
+            put(out, 4, &format!("not listed: {}", totals(counted)));
         }
     }
 
@@ -203,6 +224,21 @@ impl Table {
         let short = self.stack.as_ref().and_then(|stack| client.strip_prefix(stack.as_str()));
         let short = short.map(|rest| rest.trim_start_matches('/'));
         format!("{} -> {}", short.unwrap_or(&client), cell.broker)
+    }
+
+    /// Cells to which the same happened, once.
+    fn group(&self, out: &mut String, one: &Alike<'_, CellRecord>) {
+        let Some(first) = one.cells.first() else { return };
+        put(out, 4, &format!("{} {}", self.paint.verdict(first), self.paint.bold(&one.who)));
+        self.paint.sentence(out, 13, &words::together(&one.cells));
+        if let (Verdict::Surprise, Some(diagnosis)) = (first.verdict, &first.diagnosis) {
+            let seen = format!("{}: {}", diagnosis.cause.key(), diagnosis.summary);
+            self.paint.sentence(out, 13, &seen);
+        }
+        for cell in one.cells.iter().take(EXAMPLES) {
+            put(out, 13, &self.name(cell));
+        }
+        put(out, 13, &format!("and {} more, all of them in the report", one.more()));
     }
 
     fn line(&self, out: &mut String, cell: &CellRecord) {

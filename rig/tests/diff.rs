@@ -142,3 +142,43 @@ fn what_was_asked_for_is_not_there(
     assert_eq!((seen.code, &*seen.stdout), (Some(code), ""), "{seen}");
     checkout.compare(context.description.unwrap(), seen);
 }
+
+/// One broker's profile is edited, and every client that speaks to it changes: that is one thing to
+/// say, on the console and in every report.
+#[test]
+fn cells_that_changed_in_the_same_way_are_told_as_one() {
+    let checkout = Checkout::new();
+    let builds = ["rsa-4096", "rsa-16384", "all-4096", "all-16384", "arduino-16384"];
+    let mut clients = builds.map(|build| format!("mbedtls-2.4.0/{build}+default")).to_vec();
+    clients.push("mbedtls-2.4.0/rsa-16384+suiteb".to_owned());
+    fs::copy(checkout.path(BROKER), checkout.path("suites/brokers/other.toml")).unwrap();
+    let suite = format!(
+        "summary = 'many clients'\n[[cells]]\nclients = {clients:?}\n\
+         brokers = ['tls12-rsa-plain', 'other']\n"
+    );
+    fs::write(checkout.path("suites/matrix/many.toml"), suite).unwrap();
+    let run = |more: &str| checkout.rig(&format!("run many --board native --jobs 1 {more}"));
+    assert_eq!(run("--accept --out before").code, Some(0));
+    upgrade(&checkout);
+    let seen = run("--out after");
+    assert_eq!(seen.code, Some(1), "{seen}");
+    checkout.compare("changed_in_the_same_way", &seen.stdout);
+    let report = fs::read_to_string(checkout.path("after/report.md")).unwrap();
+    let (_, report) = report.split_once("### Changed").unwrap();
+    let (report, _) = report.split_once("### Counts").unwrap();
+    checkout.compare("changed_in_the_same_way_in_markdown", report);
+    let page = fs::read_to_string(checkout.path("after/report.html")).unwrap();
+    let (_, page) = page.split_once("<section id=\"looks\"").unwrap();
+    let (page, _) = page.split_once("</section>").unwrap();
+    checkout.compare("changed_in_the_same_way_in_html", page);
+    let diff = checkout.rig("diff before after --out made/diff");
+    checkout.compare("diff_in_the_same_way", text_without_times(&diff.to_string()));
+    let told = fs::read_to_string(checkout.path("made/diff/diff.md")).unwrap();
+    let (_, told) = told.split_once("### ").unwrap();
+    checkout.compare("diff_in_the_same_way_in_markdown", told);
+    let page = fs::read_to_string(checkout.path("made/diff/diff.html")).unwrap();
+    assert!(page.contains("<strong>5 clients with broker tls12-rsa-plain</strong>"), "{page}");
+    let json = checkout.rig("diff before after --format json");
+    let diff: Diff = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(diff.cells.len(), 6, "every cell stands in the JSON");
+}

@@ -1,6 +1,7 @@
 //! `diff.md`: for a pull request or a step summary.
 
-use super::{Diff, Kind, Side};
+use super::{CellDiff, Diff, Kind, Side};
+use crate::alike::EXAMPLES;
 use crate::markdown::LIMIT;
 use crate::markdown::page::{Page, code, plain};
 
@@ -24,7 +25,22 @@ pub fn markdown(diff: &Diff) -> String {
             continue;
         }
         page.heading(3, &format!("{} ({})", kind.title(), cells.len()));
-        let rows = cells.iter().map(|cell| {
+        let alike = diff.alike(kind);
+        let (groups, single): (Vec<_>, Vec<_>) = alike.iter().partition(|one| one.is_group());
+        let rows = groups.iter().map(|group| {
+            let way = CellDiff::together(&group.cells);
+            let names = group.cells.iter().take(EXAMPLES).map(|cell| code(&cell.cell.to_string()));
+            let names: Vec<_> = names.collect();
+            vec![group.cells.len().to_string(), plain(&group.who), plain(&way), names.join("<br>")]
+        });
+        if !groups.is_empty() {
+            page.table(&["cells", "which", "in what way", "for example"], rows);
+            if !single.is_empty() {
+                page.paragraph("The others, one by one:");
+            }
+        }
+        let single: Vec<_> = single.iter().flat_map(|one| &one.cells).collect();
+        let rows = single.into_iter().map(|cell| {
             let fields: Vec<_> = cell
                 .fields
                 .iter()
@@ -40,7 +56,9 @@ pub fn markdown(diff: &Diff) -> String {
             let (before, after) = (plain(&cell.before), plain(&cell.after));
             vec![code(&cell.cell.to_string()), before, after, fields.join("<br>")]
         });
-        page.table(&["cell", "before", "after", "fields"], rows);
+        if rows.len() > 0 {
+            page.table(&["cell", "before", "after", "fields"], rows);
+        }
     }
     page.finish()
 }

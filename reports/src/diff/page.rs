@@ -1,7 +1,8 @@
 //! `diff.html`: one file without a script, for a browser.
 
 use super::markdown::headline;
-use super::{Diff, Kind, Side};
+use super::{CellDiff, Diff, Kind, Side};
+use crate::alike::Alike;
 use crate::transcript::printable;
 use askama::Template;
 
@@ -21,7 +22,18 @@ struct Page {
 struct Group {
     title: &'static str,
     class: &'static str,
+    cells: usize,
+    alike: Vec<Same>,
     rows: Vec<Row>,
+}
+
+/// Cells that differ in the same way.
+struct Same {
+    cells: usize,
+    who: String,
+    way: String,
+    why: Option<String>,
+    names: Vec<String>,
 }
 
 struct Row {
@@ -38,6 +50,13 @@ struct Row {
 /// None in practice: the template is compiled in.
 pub fn page(diff: &Diff) -> Result<String, askama::Error> {
     let safe = |text: &String| printable(text.as_bytes());
+    let same = |alike: &Alike<'_, CellDiff>| Same {
+        cells: alike.cells.len(),
+        who: safe(&alike.who),
+        way: safe(&CellDiff::together(&alike.cells)),
+        why: alike.cells.first().and_then(|cell| cell.why.as_ref()).map(safe),
+        names: alike.cells.iter().map(|cell| cell.cell.to_string()).collect(),
+    };
     let groups = Kind::ALL.into_iter().map(|kind| Group {
         title: kind.title(),
         class: match kind {
@@ -45,8 +64,13 @@ pub fn page(diff: &Diff) -> Result<String, askama::Error> {
             Kind::Fixed | Kind::Faster | Kind::Lighter => "better",
             _ => "neither",
         },
+        cells: diff.of(kind).count(),
+        alike: diff.alike(kind).iter().filter(|one| one.is_group()).map(same).collect(),
         rows: diff
-            .of(kind)
+            .alike(kind)
+            .iter()
+            .filter(|one| !one.is_group())
+            .flat_map(|one| &one.cells)
             .map(|cell| Row {
                 cell: cell.cell.to_string(),
                 before: safe(&cell.before),
@@ -67,7 +91,7 @@ pub fn page(diff: &Diff) -> Result<String, askama::Error> {
         after: side(&diff.after),
         totals: diff.totals(),
         notes: diff.notes.iter().map(safe).collect(),
-        groups: groups.filter(|group| !group.rows.is_empty()).collect(),
+        groups: groups.filter(|group| group.cells > 0).collect(),
     }
     .render()
 }

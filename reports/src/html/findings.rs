@@ -2,6 +2,7 @@
 //! and what would have to change, who reaches whom.
 
 use super::matrix::Mark;
+use crate::alike::{Alike, alike};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::record::{CellRecord, Verdict};
 use crate::text::shorten;
@@ -38,16 +39,26 @@ pub(super) struct Findings<'a> {
 pub(super) struct Look<'a> {
     pub verdict: &'static str,
     pub title: &'static str,
+    /// How many.
+    pub count: usize,
+    /// Those to which the same happened.
+    pub groups: Vec<Looked<'a>>,
+    /// The others.
     pub cells: Vec<Looked<'a>>,
-    /// How many more there are.
+    /// How many of the others are not listed.
     pub more: usize,
 }
 
-/// One of them.
+/// One of them, or many to which the same happened.
 pub(super) struct Looked<'a> {
     pub mark: Mark<'a>,
-    pub cell: &'a CellId,
     pub what: String,
+    /// What they have in common.
+    pub who: String,
+    /// Named, up to [`LISTED`].
+    pub cells: Vec<&'a CellId>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 /// One cause.
@@ -136,17 +147,33 @@ fn looks(cells: &[CellRecord]) -> Vec<Look<'_>> {
     ];
     let look = |(verdict, title): (Verdict, &'static str)| {
         let all: Vec<_> = cells.iter().filter(|cell| cell.verdict == verdict).collect();
-        let shown = all.iter().take(LISTED);
+        let count = all.len();
+        let alike = alike(all, |cell| &cell.cell, words::way);
+        let (groups, single): (Vec<_>, Vec<_>) = alike.iter().partition(|one| one.is_group());
         Look {
             verdict: super::matrix::verdict_key(verdict),
             title,
-            cells: shown
-                .map(|cell| Looked { mark: Mark::of(cell), cell: &cell.cell, what: looked(cell) })
-                .collect(),
-            more: all.len().saturating_sub(LISTED),
+            count,
+            more: single.len().saturating_sub(LISTED),
+            groups: groups.into_iter().filter_map(together).collect(),
+            cells: single.into_iter().take(LISTED).filter_map(together).collect(),
         }
     };
-    titles.into_iter().map(look).filter(|look| !look.cells.is_empty()).collect()
+    titles.into_iter().map(look).filter(|look| look.count > 0).collect()
+}
+
+fn together<'a>(alike: &Alike<'a, CellRecord>) -> Option<Looked<'a>> {
+    let first = *alike.cells.first()?;
+    Some(Looked {
+        mark: Mark::of(first),
+        what: match alike.is_group() {
+            true => shorten(&words::together(&alike.cells), SENTENCE).into_owned(),
+            false => looked(first),
+        },
+        who: alike.who.clone(),
+        cells: alike.cells.iter().take(LISTED).map(|cell| &cell.cell).collect(),
+        more: alike.cells.len().saturating_sub(LISTED),
+    })
 }
 
 /// What is to be said of a cell that needs a look.

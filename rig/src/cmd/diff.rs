@@ -7,7 +7,8 @@ use crate::project::Project;
 use crate::summary::Paint;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
-use reports::diff::{self, Book, Diff, Kind, Side};
+use reports::alike::{Alike, EXAMPLES};
+use reports::diff::{self, Book, CellDiff, Diff, Kind, Side};
 use reports::transcript::printable;
 use reports::writers::Recorded;
 use std::collections::BTreeMap;
@@ -98,7 +99,12 @@ fn describe(diff: &Diff, paint: Paint) -> String {
             continue;
         }
         let _ = writeln!(out, "{}", paint.bold(&format!("{} ({})", kind.title(), cells.len())));
-        for cell in cells {
+        for alike in diff.alike(kind) {
+            let Some(cell) = alike.cells.first() else { continue };
+            if alike.is_group() {
+                describe_group(&mut out, &alike, paint);
+                continue;
+            }
             let _ = writeln!(out, "    {}", cell.cell);
             if cell.fields.is_empty() {
                 let (before, after) = (shown(&cell.before), shown(&cell.after));
@@ -115,6 +121,20 @@ fn describe(diff: &Diff, paint: Paint) -> String {
     }
     let _ = writeln!(out, "{}", diff.totals());
     out
+}
+
+/// What happened to many cells, once.
+fn describe_group(out: &mut String, alike: &Alike<'_, CellDiff>, paint: Paint) {
+    let Some(first) = alike.cells.first() else { return };
+    paint.sentence(out, 4, &paint.bold(&format!("{}:", shown(&alike.who))));
+    paint.sentence(out, 8, &shown(&CellDiff::together(&alike.cells)));
+    if let Some(why) = &first.why {
+        paint.sentence(out, 8, &format!("for example: {}", shown(why)));
+    }
+    for cell in alike.cells.iter().take(EXAMPLES) {
+        let _ = writeln!(out, "        {}", cell.cell);
+    }
+    let _ = writeln!(out, "        and {} more; --format json has them all", alike.more());
 }
 
 fn side(side: &Side) -> String {
