@@ -27,7 +27,7 @@ mod offer;
 mod shared;
 mod suite_b;
 
-pub(crate) use certificate::LIBRARYS_WORDS;
+pub(crate) use certificate::{LIBRARYS_WORDS, causes_of};
 pub(crate) use facts::Facts;
 
 use crate::transcript::Transcript;

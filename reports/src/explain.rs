@@ -18,6 +18,7 @@ mod known;
 mod line;
 mod numbers;
 mod told;
+mod unproven;
 mod version;
 
 pub(crate) use attempt::Attempt;
@@ -115,11 +116,16 @@ pub fn explain(log: &[u8], beside: &Beside<'_>) -> Explanation {
     };
     let attempt = read.chosen();
     let facts = known::facts(attempt, &context);
-    let mut diagnosis = facts.diagnose();
+    let mut diagnosis = match attempt.is_servers() {
+        true => unproven::servers(attempt, read.speaker.versions()),
+        false => facts.diagnose(),
+    };
     let mut next = Vec::new();
     if diagnosis.cause == Cause::InsufficientEvidence {
-        unproven(&mut diagnosis, attempt);
-        next = to_add(attempt, &read, beside);
+        if !attempt.is_servers() {
+            unproven::say(&mut diagnosis, attempt, &read);
+        }
+        next = unproven::to_add(attempt, &read, beside);
     }
     Explanation {
         library: read.speaker.describe(),
@@ -145,6 +151,10 @@ struct Reader {
     errors: BTreeMap<i32, usize>,
     /// What there is if there is nothing.
     none: Attempt,
+    /// Another library than mbedTLS, whose lines these look like.
+    stranger: Option<Spot<&'static str>>,
+    /// How to get more out of the SDK that wrote these lines.
+    hint: Option<&'static str>,
 }
 
 impl Reader {
@@ -176,8 +186,12 @@ impl Reader {
         if line.text.contains("client state: MBEDTLS_SSL_") {
             self.speaker.take_named_state();
         }
+        if line.source.is_none() {
+            self.stranger = self.stranger.take().or_else(|| unproven::stranger(number, line.text));
+            self.hint = self.hint.or_else(|| unproven::hint(plain));
+        }
         let Some(current) = self.attempts.last_mut() else { return };
-        if current.is_over_before(line.text) {
+        if current.is_over_before(line.text, line.source.is_some()) {
             current.finish_dump();
             self.connections += 1;
             self.attempts.push(Attempt::default());
@@ -187,6 +201,9 @@ impl Reader {
         }
         let Some(current) = self.attempts.last_mut() else { return };
         current.take(number, line.text, line.source.is_some());
+        if current.hello.decimal {
+            self.speaker.take_decimal_suites();
+        }
         let errors = [&current.error, &current.told, &current.unverified];
         for Spot { value, line, .. } in
             errors.into_iter().flatten().filter(|spot| spot.line == number)
@@ -237,92 +254,6 @@ fn content_length(header: &str) -> Option<usize> {
             _ => None,
         }
     })
-}
-
-/// Says of a log what a cell's words do not fit.
-fn unproven(diagnosis: &mut Diagnosis, attempt: &Attempt) {
-    diagnosis.fix.clear();
-    let error = attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| -spot.value);
-    if let Some(why) = error.and_then(never_began) {
-        diagnosis.summary = format!("TLS never began: {why}");
-        diagnosis.fix =
-            vec!["look at host name, port, DNS and the network link of the device".to_owned()];
-    } else if attempt.is_empty() {
-        diagnosis.summary =
-            "this log holds nothing of mbedTLS that tells how a connection ended".to_owned();
-    } else if let (Some(over), None) =
-        (&attempt.over, attempt.error.as_ref().or(attempt.told.as_ref()))
-    {
-        diagnosis.summary = format!(
-            "the TLS handshake went through (log line {}), and the log does not show what came of the connection after it",
-            over.line
-        );
-        diagnosis.candidates = vec![Cause::NoFailure, Cause::MqttRefused];
-    } else if !attempt.has_end() {
-        diagnosis.summary = match &attempt.state {
-            Some(state) => format!(
-                "the log ends in {} without saying how the connection ended",
-                phase_name(state.value)
-            ),
-            None => "the log does not say how the connection ended".to_owned(),
-        };
-    } else if attempt.unverified.is_some()
-        && attempt.error.is_none()
-        && attempt.told.is_none()
-        && diagnosis.candidates.is_empty()
-    {
-        diagnosis.summary = "the broker's certificate failed its check, and the log shows neither why nor whether the client went on".to_owned();
-        diagnosis.candidates = vec![
-            Cause::UnknownCa,
-            Cause::HostnameMismatch,
-            Cause::ClockNotSet,
-            Cause::VerifyFailureIgnored,
-        ];
-    }
-}
-
-/// Errors of the socket before a byte of TLS was sent.
-fn never_began(number: i32) -> Option<&'static str> {
-    Some(match number {
-        0x0042 => "the client could not open a socket",
-        0x0044 => "the TCP connection could not be opened",
-        0x0052 => "the broker's host name could not be resolved",
-        _ => return None,
-    })
-}
-
-/// What would make the next log prove something.
-fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> Vec<String> {
-    let mut next = Vec::new();
-    let error = attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| -spot.value);
-    if error.and_then(never_began).is_some() {
-        return next;
-    }
-    let level = read.level.or_else(|| attempt.guessed_level());
-    if level.is_none_or(|level| level < 4) {
-        next.push(format!(
-            "{}: call mbedtls_debug_set_threshold(4) and mbedtls_ssl_conf_dbg (with MBEDTLS_DEBUG_C in the configuration header), and paste all from the first \"client state\" on",
-            match level {
-                None => "the library's own debug output, of which this log has nothing".to_owned(),
-                Some(level) => format!("debug level 4, this log has level {level}"),
-            }
-        ));
-    }
-    let unverified = attempt.unverified.is_some()
-        || [&attempt.error, &attempt.told].into_iter().flatten().any(|spot| spot.value == -0x2700);
-    if unverified && attempt.flags.is_none() {
-        next.push(
-            "why the certificate failed: print mbedtls_ssl_get_verify_result(&ssl) as hexadecimal after the handshake".to_owned(),
-        );
-    }
-    if beside.broker.is_none() && !attempt.is_empty() {
-        next.push("what the broker serves: `cargo rig capture HOST:PORT` writes it as a profile, to be given with --broker".to_owned());
-        next.push("the broker's own log of the same moment".to_owned());
-    }
-    if beside.config.is_none() && !attempt.is_empty() {
-        next.push("the configuration header that the firmware was built with (config_rsa.h, mbedtls_config.h ...), to be given with --config".to_owned());
-    }
-    next
 }
 
 impl Offer {

@@ -150,13 +150,20 @@ const FLAGS: [Flag; 14] = [
 ];
 
 /// Parts of what `mbedtls_x509_crt_verify_info` says, by which applications print flags in words.
-pub(crate) const LIBRARYS_WORDS: [(&str, u32); 6] = [
+pub(crate) const LIBRARYS_WORDS: [(&str, u32); 13] = [
     ("validity has expired", 0x0001),
     ("validity starts in the future", FUTURE),
     ("does not match with the expected CN", 0x0004),
     ("not correctly signed by the trusted CA", 0x0008),
     ("signed with an unacceptable hash", 0x4000),
     ("signed with an unacceptable key", 0x1_0000),
+    ("certificate has been revoked", 0x0002),
+    ("CRL is not correctly signed by the trusted CA", 0x0010),
+    ("Certificate was missing", 0x0040),
+    ("does not match the keyUsage extension", 0x0800),
+    ("does not match the extendedKeyUsage extension", 0x1000),
+    ("does not match the nsCertType extension", 0x2000),
+    ("signed with an unacceptable PK alg", BAD_PK),
 ];
 
 impl Facts<'_> {
@@ -166,7 +173,9 @@ impl Facts<'_> {
         if error == FATAL_ERROR && self.chain_too_long().is_some() {
             return self.chain_too_long();
         }
-        if error != CERT_VERIFY_FAILED {
+        // An application's callback, such as ESP-IDF's bundle of CAs, may break the check off and say why.
+        let broken_off = error == FATAL_ERROR && self.chain.proven != 0;
+        if error != CERT_VERIFY_FAILED && !broken_off {
             return None;
         }
         // 2.4.0 refuses every certificate under Suite B, so no flags are needed to say so.
@@ -226,12 +235,7 @@ impl Facts<'_> {
             summary: format!("the client refused the broker's certificate: {}", first.why),
             evidence,
             fix: vec![first.fix.to_owned()],
-            candidates: set
-                .iter()
-                .skip(1)
-                .map(|flag| flag.cause)
-                .filter(|cause| *cause != Cause::InsufficientEvidence)
-                .collect(),
+            candidates: causes_of(flags & !first.bit),
         })
     }
 
@@ -321,6 +325,13 @@ pub(super) fn never_set(clock: u64) -> bool {
 
 fn parse_flags(text: &str) -> Option<u32> {
     u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// The causes that verification flags stand for, the weightiest first; none for those that the closed
+/// list does not have.
+pub(crate) fn causes_of(flags: u32) -> Vec<Cause> {
+    let set = FLAGS.iter().filter(|flag| flags & flag.bit != 0).map(|flag| flag.cause);
+    set.filter(|cause| *cause != Cause::InsufficientEvidence).collect()
 }
 
 /// The meaning of verification flags.

@@ -296,6 +296,15 @@ impl Facts<'_> {
                 }
                 list.push(Cause::PeerClosed);
             }
+            // In TLS 1.3 the verdict over the client's certificate comes after its handshake.
+            (Some(0x7780), None) if self.outcome.stage >= Some(Phase::MqttConnect) => {
+                list.extend([
+                    Cause::ClientCertRequired,
+                    Cause::ClientCertRejected,
+                    Cause::MqttRefused,
+                ]);
+            }
+            (Some(0x3000), None) => list.extend([Cause::UnknownCa, Cause::ChainTooLong]),
             (Some(0x7780), None) => list.extend([
                 Cause::NoSharedCiphersuite,
                 Cause::ServerRequiresNewerVersion,

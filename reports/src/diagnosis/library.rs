@@ -17,12 +17,16 @@ const PRIVATE_KEY_REQUIRED: i32 = -0x7600;
 const PK_TYPE_MISMATCH: i32 = -0x3f00;
 
 /// Endings of names that tell of the random number generator.
-const ENTROPY: [&str; 4] = [
+const ENTROPY: [&str; 5] = [
     "ENTROPY_SOURCE_FAILED",
     "ENTROPY_NO_SOURCES_DEFINED",
     "ENTROPY_NO_STRONG_SOURCE",
     "SSL_NO_RNG",
+    "INSUFFICIENT_ENTROPY",
 ];
+/// Endings of names that tell of memory, and of the crypto hardware; the second is PSA's.
+const MEMORY: [&str; 2] = ["ALLOC_FAILED", "INSUFFICIENT_MEMORY"];
+const HARDWARE: [&str; 2] = ["HW_ACCEL_FAILED", "HARDWARE_FAILURE"];
 
 impl Facts<'_> {
     pub(super) fn library(&self) -> Option<Diagnosis> {
@@ -44,13 +48,14 @@ impl Facts<'_> {
             }
             _ => {}
         }
-        if is_called(error, "ALLOC_FAILED") {
+        let called = |names: &[&str]| names.iter().any(|name| is_called(error, name));
+        if called(&MEMORY) {
             return Some(self.no_memory(error));
         }
-        if ENTROPY.into_iter().any(|name| is_called(error, name)) {
+        if called(&ENTROPY) {
             return Some(self.no_entropy(error));
         }
-        if is_called(error, "HW_ACCEL_FAILED") {
+        if called(&HARDWARE) {
             return Some(self.no_hardware(error));
         }
         self.unread(error)

@@ -6,7 +6,8 @@
 
 use super::certificate::PeerCertificates;
 use super::dump::Dump;
-use super::hello::HelloLines;
+use super::hello::{HelloLines, suite_word};
+use super::told;
 use crate::diagnosis::facts;
 use suites::outcome::AlertSeen;
 use wire::message::Phase;
@@ -104,6 +105,20 @@ pub(crate) struct Attempt {
     pub mqtt: Option<Spot<&'static str>>,
     /// The context was freed.
     pub freed: bool,
+    /// What became of the connection before TLS, as the application tells it.
+    pub network: Option<Spot<&'static str>>,
+    /// The client had no more time, as the application tells it.
+    pub late: Option<Spot<()>>,
+    /// These lines are a server's.
+    pub server: Option<Spot<()>>,
+    /// These lines are of DTLS.
+    pub datagrams: bool,
+    /// The application said that it gives this connection up.
+    pub gave_up: bool,
+    /// A session ticket was read to its end.
+    ticket: bool,
+    /// The check of the certificate failed, and the library did nothing since.
+    refusing: bool,
     dump: Option<(Dump, usize)>,
     have: usize,
 }
@@ -132,6 +147,9 @@ impl Attempt {
             && self.connack.is_none()
             && self.mqtt.is_none()
             && self.sent.is_empty()
+            && self.network.is_none()
+            && self.late.is_none()
+            && self.server.is_none()
     }
 
     /// Whether it is told how it ended.
@@ -140,10 +158,20 @@ impl Attempt {
             || self.told.is_some()
             || self.over.is_some()
             || self.unverified.is_some()
+            || self.network.is_some()
+            || self.late.is_some()
     }
 
-    /// Whether a line of the library's begins another connection.
-    pub fn is_over_before(&self, text: &str) -> bool {
+    /// Whether the lines are a server's, and of no client.
+    pub fn is_servers(&self) -> bool {
+        self.server.is_some() && self.state.is_none() && !self.hello.written
+    }
+
+    /// Whether a line begins another connection.
+    pub fn is_over_before(&self, text: &str, librarys: bool) -> bool {
+        if !librarys && self.is_told_over(text) {
+            return true;
+        }
         let begins = state(text) == Some(Phase::HelloRequest)
             || (text.contains("=> write client hello")
                 && self.hello.begin.is_some()
@@ -182,6 +210,10 @@ impl Attempt {
             return;
         }
         let spot = || Spot { value: (), line, quote: text.to_owned() };
+        if told::is_servers(text) {
+            self.server.get_or_insert_with(spot);
+        }
+        self.datagrams |= told::is_of_datagrams(text);
         if let Some(phase) = state(text) {
             self.enter(phase, line, text);
         } else if let Some(name) = text.strip_prefix("=> ") {
@@ -253,6 +285,7 @@ impl Attempt {
     }
 
     fn enter(&mut self, phase: Phase, line: usize, text: &str) {
+        self.refusing = false;
         self.went_on |= self.unverified.is_some();
         // An error that the handshake went on from was none.
         if self.unverified.is_some() {
@@ -263,14 +296,24 @@ impl Attempt {
 
     fn begins(&mut self, name: &str, line: usize) {
         match name {
-            "write client hello" => drop(self.hello.begin.get_or_insert(line)),
+            "write client hello" => {
+                self.hello.begin.get_or_insert(line);
+                self.hello.written = true;
+            }
             "free" => self.freed = true,
+            // Who sends an alert over a certificate does not go on.
+            "send alert message" if self.refusing && self.error.is_none() => {
+                self.error = self.unverified.clone();
+            }
             _ => {}
         }
+        self.refusing = false;
     }
 
     fn ends(&mut self, name: &str, spot: &Spot<()>) {
+        self.refusing = false;
         match name {
+            "parse new session ticket" => self.ticket = true,
             "parse server hello" => self.chose = self.error.is_none(),
             "handshake wrapup" | "handshake" if self.error.is_none() => {
                 self.over.get_or_insert_with(|| spot.clone());
@@ -294,10 +337,12 @@ impl Attempt {
             } else if code < 0 && !super::numbers::is_try_again(code) {
                 self.error = Some(at(code));
             }
-        } else if self.over.is_some() && code == TICKET {
-            // No error: a ticket came where data was due.
+        } else if code == TICKET && (self.over.is_some() || self.ticket) {
+            // No error: a ticket came where data was due, which is after the handshake.
+            self.over.get_or_insert_with(|| spot.clone());
         } else if function.contains("x509_verify_cert") && code < 0 {
             self.unverified = Some(at(code));
+            self.refusing = true;
         } else if code < 0 && !super::numbers::is_try_again(code) && !function.contains("f_send") {
             self.error = Some(at(code));
         }
@@ -361,7 +406,7 @@ impl Attempt {
             self.refused = refused(Refused::Length);
         } else if let Some(rest) = text.strip_prefix("server hello, chosen ciphersuite: ") {
             self.chose = true;
-            if let Some(suite) = hex_word(rest) {
+            if let Some(suite) = suite_word(rest) {
                 self.suite = Some(Spot { value: suite, line, quote: text.to_owned() });
             }
         } else if let Some(rest) = text.strip_prefix("Server used HashAlgorithm ") {
@@ -414,9 +459,14 @@ impl Attempt {
     }
 }
 
+/// What stands before a state: the library's words, and what programs print that step through the
+/// handshake themselves.
+const STATES: [&str; 3] = ["client state: ", "ssl->state = ", "ssl.state = "];
+
 /// The state that a line says to have been entered, by number in 2.x and by name in 3.x.
 pub(crate) fn state(text: &str) -> Option<Phase> {
-    let what = text.get(text.find("client state: ")? + "client state: ".len()..)?.trim();
+    let word = STATES.into_iter().find_map(|words| Some(text.find(words)? + words.len()))?;
+    let what = text.get(word..)?.trim();
     let word = what.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next()?;
     let name = word.strip_prefix("MBEDTLS_SSL_").unwrap_or(word);
     Some(match name {
@@ -436,7 +486,8 @@ pub(crate) fn state(text: &str) -> Option<Phase> {
         "13" | "SERVER_FINISHED" => Phase::ServerFinished,
         "14" | "FLUSH_BUFFERS" => Phase::FlushBuffers,
         "15" | "HANDSHAKE_WRAPUP" => Phase::HandshakeWrapup,
-        "NEW_SESSION_TICKET" => Phase::NewSessionTicket,
+        // 16 is the end; after it 2.x counts what TLS 1.2 added.
+        "17" | "NEW_SESSION_TICKET" => Phase::NewSessionTicket,
         "ENCRYPTED_EXTENSIONS" => Phase::EncryptedExtensions,
         _ => return None,
     })

@@ -40,7 +40,7 @@ impl Dump {
 
     /// Takes a line if it is a row of a dump; `false` if it is something else.
     pub fn row(&mut self, text: &str) -> bool {
-        let Some((offset, row)) = row(text) else { return false };
+        let Some((offset, row)) = row(text).or_else(|| self.dressed(text)) else { return false };
         let wanted = self.announced.saturating_sub(self.bytes.len());
         if offset == self.bytes.len() && !self.broken {
             self.bytes.extend(row.into_iter().take(wanted.min(LONGEST)));
@@ -50,6 +50,13 @@ impl Dump {
             self.broken = true;
         }
         true
+    }
+
+    /// The next row in a line that something else stands before: `[app] 0x20020a80: 0010:  d1 23`.
+    fn dressed(&self, text: &str) -> Option<(usize, Vec<u8>)> {
+        let next = format!(" {:04x}: ", self.bytes.len());
+        let at = text.find(&next)?;
+        row(text.get(at + 1..)?)
     }
 
     /// Whether all announced bytes are there.
@@ -101,6 +108,17 @@ mod tests {
         assert_eq!(dump.bytes[16..], [0xac, 0x31]);
         let folded = rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(read(&folded.each_ref().map(String::as_str)), dump);
+    }
+
+    #[test]
+    fn a_row_is_found_behind_what_a_program_prints_before_it() {
+        let dump = read(&[
+            "dumping 'a' (3 bytes)",
+            "[T: 38 L: 1039]: [app]: 0x20020a80: 0000:  16 03 01  ...",
+        ]);
+        assert!(dump.is_whole());
+        // Any other row than the next is no row.
+        assert!(!read(&["dumping 'a' (3 bytes)", "x 0010: 16 03 01"]).is_whole());
     }
 
     #[test]

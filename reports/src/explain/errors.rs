@@ -3,6 +3,9 @@
 //! An error is a negative number below 0x8000. Bits 7 to 14 are the error of an upper module (X509,
 //! SSL, PK ...), bits 0 to 6 that of a module below it (ASN1, OID, MPI ...), and a number may join
 //! both: -0x262E is -0x2600 (X509) with -0x002E (OID).
+//!
+//! The functions of PSA have statuses of their own, -132 to -153, which come through 3.x here and
+//! there and are what newer releases return everywhere.
 
 mod table;
 
@@ -33,12 +36,65 @@ const HIGH: i32 = 0x7f80;
 /// The bits of a lower module's error.
 const LOW: i32 = 0x007f;
 
+/// Statuses of PSA without the minus sign, and what they mean where the name does not say it.
+/// Source: PSA Certified Crypto API 1.1, section 7.4.
+const PSA: [(i32, &str, &str); 21] = [
+    (132, "GENERIC_ERROR", ""),
+    (133, "NOT_PERMITTED", "the key's policy does not allow it"),
+    (134, "NOT_SUPPORTED", "this build has no code for the algorithm or key"),
+    (135, "INVALID_ARGUMENT", ""),
+    (136, "INVALID_HANDLE", "no such key"),
+    (137, "BAD_STATE", "psa_crypto_init was not called, or a call came out of order"),
+    (138, "BUFFER_TOO_SMALL", ""),
+    (139, "ALREADY_EXISTS", ""),
+    (140, "DOES_NOT_EXIST", ""),
+    (141, "INSUFFICIENT_MEMORY", "no memory left"),
+    (142, "INSUFFICIENT_STORAGE", ""),
+    (143, "INSUFFICIENT_DATA", ""),
+    (145, "COMMUNICATION_FAILURE", "the secure element or the secure side did not answer"),
+    (146, "STORAGE_FAILURE", ""),
+    (147, "HARDWARE_FAILURE", "the crypto hardware failed"),
+    (148, "INSUFFICIENT_ENTROPY", "no random numbers"),
+    (149, "INVALID_SIGNATURE", ""),
+    (150, "INVALID_PADDING", ""),
+    (151, "CORRUPTION_DETECTED", ""),
+    (152, "DATA_CORRUPT", ""),
+    (153, "DATA_INVALID", ""),
+];
+
+/// Name and meaning of a status of PSA.
+fn psa(number: i32) -> Option<(&'static str, &'static str)> {
+    PSA.iter().find(|(known, ..)| *known == number).map(|(_, name, meaning)| (*name, *meaning))
+}
+
+/// Whether the number (positive, as after the minus sign) is a status of PSA.
+#[must_use]
+pub fn is_psa(number: i32) -> bool {
+    psa(number).is_some()
+}
+
+/// The number of an error by its name without `MBEDTLS_ERR_`, or of a status of PSA by its
+/// whole name.
+#[must_use]
+pub fn named(name: &str) -> Option<i32> {
+    match name.strip_prefix("PSA_ERROR_") {
+        Some(status) => {
+            PSA.iter().find(|(_, known, _)| *known == status).map(|(number, ..)| *number)
+        }
+        None => {
+            TABLE.iter().find(|Entry(_, known, ..)| *known == name).map(|Entry(number, ..)| *number)
+        }
+    }
+}
+
 /// Names of one part of an error, and what it means.
 fn part(number: i32, versions: Versions) -> Option<(String, &'static str)> {
     let from = TABLE.partition_point(|Entry(known, ..)| *known < number);
     let same = TABLE.iter().skip(from).take_while(|Entry(known, ..)| *known == number);
     let entries: Vec<_> = same.filter(|Entry(_, _, of, _)| of.meets(versions)).collect();
-    let Entry(_, first, _, meaning) = entries.first()?;
+    let Some(Entry(_, first, _, meaning)) = entries.first() else {
+        return psa(number).map(|(name, meaning)| (format!("PSA_ERROR_{name}"), meaning));
+    };
     let mut names = format!("MBEDTLS_ERR_{first}");
     for Entry(_, name, of, _) in entries.iter().skip(1) {
         let whose = if of.meets(Versions::THREE) { "3.x" } else { "2.x" };
@@ -65,6 +121,9 @@ pub fn describe(error: i32, versions: Versions) -> String {
         meaning => format!("{names} ({meaning})"),
     };
     let named = part(number, versions).or_else(|| part(number, Versions::ALL));
+    if let (true, Some(named)) = (is_psa(number), &named) {
+        return format!("-{number} {}", with_meaning(named.clone()));
+    }
     let text = named.map(with_meaning).unwrap_or_else(|| {
         let parts = [number & HIGH, number & LOW].into_iter().filter(|number| *number != 0);
         let parts: Vec<_> = parts
@@ -82,13 +141,18 @@ pub fn describe(error: i32, versions: Versions) -> String {
 #[must_use]
 pub fn is_called(error: i32, ending: &str) -> bool {
     let number = error.unsigned_abs().cast_signed();
+    if let Some((name, _)) = psa(number) {
+        return name.ends_with(ending);
+    }
     let called = |number: i32| {
         TABLE.iter().any(|Entry(known, name, ..)| *known == number && name.ends_with(ending))
     };
-    called(number) || (!is_known_whole(number) && (called(number & HIGH) || called(number & LOW)))
+    called(number) || (!is_exact(number) && (called(number & HIGH) || called(number & LOW)))
 }
 
-fn is_known_whole(number: i32) -> bool {
+/// Whether it is one error, and not an upper module's joined with a lower one's.
+#[must_use]
+pub fn is_exact(number: i32) -> bool {
     part(number, Versions::ALL).is_some()
 }
 

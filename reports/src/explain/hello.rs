@@ -15,6 +15,8 @@ use super::attempt::{Spot, bracketed, hex_word};
 pub(crate) struct HelloLines {
     /// Where it begins.
     pub begin: Option<usize>,
+    /// It is the client that speaks, who writes it; a server reads one.
+    pub written: bool,
     pub version: Option<(u8, u8)>,
     pub suites: Vec<u16>,
     /// How many suites the library counted; whether that includes markers depends on the version.
@@ -29,6 +31,8 @@ pub(crate) struct HelloLines {
     pub whole: bool,
     /// The client's clock, where it puts it into the random.
     pub clock: Option<u64>,
+    /// The suites are listed in decimal, as before 2.4.
+    pub decimal: bool,
     /// Version in the header of the record.
     pub record: Option<(u8, u8)>,
 }
@@ -46,7 +50,8 @@ impl HelloLines {
         } else if let Some(time) = what.strip_prefix("current time: ") {
             self.clock = time.trim().parse().ok();
         } else if let Some(suite) = what.strip_prefix("add ciphersuite: ") {
-            self.suites.extend(hex_word(suite));
+            self.suites.extend(suite_word(suite));
+            self.decimal |= is_decimal(suite);
         } else if let Some(count) = what.strip_prefix("got ") {
             let value = count.split(' ').next().and_then(|n| n.parse().ok());
             let suites = count.contains("ciphersuites") || count.contains("cipher suites");
@@ -98,4 +103,18 @@ fn extension(name: &str) -> Option<u16> {
         "psk_key_exchange_modes" => 45,
         _ => return None,
     })
+}
+
+/// Whether the number at the beginning has no `0x` and not four digits, and so is decimal.
+fn is_decimal(text: &str) -> bool {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    end > 0 && end != 4 && text.len() == end
+}
+
+/// The number of a suite at the beginning: `c02b, TLS-...`, `0xc02b`, `( 1301 ) - TLS1-3-...`; before
+/// 2.4 in decimal, `49195`, and no suite of those days has four decimal digits.
+pub(super) fn suite_word(text: &str) -> Option<u16> {
+    let text = text.trim_start_matches([' ', '(']);
+    if is_decimal(text) { text.trim().parse().ok() } else { hex_word(text) }
 }

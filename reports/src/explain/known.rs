@@ -22,9 +22,14 @@ const BAD_KEY: u32 = 0x1_0000;
 
 /// What the attempt proves.
 pub(super) fn facts<'a>(attempt: &Attempt, context: &Context<'a>) -> Facts<'a> {
-    let (sent, received) = (Stream::parse(&attempt.sent), Stream::parse(&attempt.received));
+    // Records of DTLS have another header, which must not pass for something that is no TLS.
+    let records = |bytes: &'_ [u8]| Stream::parse(if attempt.datagrams { &[] } else { bytes });
+    let (sent, received) = (records(&attempt.sent), records(&attempt.received));
     let hello = hello(attempt, &sent, context.three);
-    let mut answer = Answer::of(&received, &attempt.received);
+    let mut answer = match attempt.datagrams {
+        true => Answer::default(),
+        false => Answer::of(&received, &attempt.received),
+    };
     complete(&mut answer, attempt);
     let outcome = outcome(attempt, &sent, &received, &answer);
     let chain = chain(attempt, hello.as_ref(), outcome.error.is_some());
@@ -112,7 +117,8 @@ fn hello(attempt: &Attempt, sent: &Stream, three: bool) -> Option<ClientHello> {
 
 /// Adds what the lines tell and the bytes do not.
 fn complete(answer: &mut Answer, attempt: &Attempt) {
-    answer.chose |= attempt.chose || attempt.suite.is_some();
+    let past = attempt.state.as_ref().is_some_and(|state| state.value > Phase::ServerHello);
+    answer.chose |= attempt.chose || attempt.suite.is_some() || past;
     // In TLS 1.3 a request is encrypted, so that the bytes show none.
     let late =
         answer.server_hello.as_ref().is_some_and(|hello| hello.version >= ProtocolVersion::TLS1_3);
@@ -132,7 +138,7 @@ fn complete(answer: &mut Answer, attempt: &Attempt) {
     answer.cut |= attempt.cut && attempt.header.is_some() && attempt.refused.is_none();
     answer.stub = attempt.cut && !answer.cut && !answer.chose;
     answer.record = None;
-    let Some(refused) = &attempt.refused else { return };
+    let Some(refused) = attempt.refused.as_ref().filter(|_| !attempt.datagrams) else { return };
     let header = attempt.header.as_ref().map(|spot| spot.value);
     let first = !answer.chose
         && attempt.records <= 1

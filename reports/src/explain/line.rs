@@ -7,11 +7,14 @@
 //! D (2345) mbedtls: ssl_cli.c:774 => write client hello  ESP-IDF
 //! 12:00:01.123 -> ssl_cli.c:0717: => write client hello  a serial monitor with times
 //! [00:00:01.123,000] <dbg> mbedtls: ../ssl_cli.c:717: |2| => write client hello
+//! ssl_cli.c(0651): => write client hello                 PolarSSL and mbed TLS 1.3
+//! [.../ssl_cli.c]:[717]: => write client hello           an SDK that prints them as it likes
+//! ssl_cli.c:717: 0x3ffcc67c: => write client hello       a build with threads, which names the context
 //! => write client hello                                  the text alone
 //! ```
 //!
 //! Source file and line stand in nearly all of them, so they are what is looked for; what follows is
-//! the library's text. A line without them is taken as a whole.
+//! the library's text. A line without them, or with those of another program, is taken as a whole.
 
 use std::borrow::Cow;
 
@@ -57,7 +60,7 @@ impl<'a> Line<'a> {
         };
         let text = text.trim_start_matches([':', ' ', ']', ')']);
         let (level, text) = level(text);
-        let text = text.trim();
+        let text = context(text).trim();
         let text = ENDINGS
             .iter()
             .fold(text, |text, ending| text.strip_suffix(ending).unwrap_or(text).trim_end());
@@ -66,7 +69,7 @@ impl<'a> Line<'a> {
 }
 
 /// How the library's own lines begin, for logs in which an application leaves out file and line.
-const BEGINNINGS: [&str; 14] = [
+const BEGINNINGS: [&str; 22] = [
     "=> ",
     "<= ",
     "client state: ",
@@ -81,36 +84,77 @@ const BEGINNINGS: [&str; 14] = [
     "in_left: ",
     "ssl->f_recv",
     "peer certificate #",
+    "got supported group(",
+    "sent signature scheme [",
+    "supported version: ",
+    "adding EMPTY_RENEGOTIATION_INFO_SCSV",
+    "send alert level=",
+    "! Certificate verification flags ",
+    "Server used HashAlgorithm ",
+    "server state: ",
 ];
 
 /// What is said in a line without file and line: from where the library's words begin, if they do;
 /// without the marks of a quotation.
 fn untagged(plain: &str) -> &str {
-    let from = BEGINNINGS.iter().filter_map(|beginning| plain.find(beginning)).min();
+    let begins = |beginning: &str| {
+        plain.match_indices(beginning).map(|(at, _)| at).find(|at| {
+            // An arrow is the library's only before one of its functions.
+            !beginning.ends_with("= ") && !beginning.ends_with("> ")
+                || plain.get(at + beginning.len()..).is_some_and(|rest| {
+                    rest.starts_with(|c: char| c.is_ascii_lowercase()) && !rest.contains("0x")
+                })
+        })
+    };
+    let from = BEGINNINGS.iter().filter_map(|beginning| begins(beginning)).min();
     let text = from.and_then(|at| plain.get(at..)).unwrap_or(plain);
     text.trim_start_matches(['>', ' '])
 }
 
-/// `ssl_tls.c:1234` and what follows.
+/// How the names of the sources begin that print debug output.
+const LIBRARYS: &str = "ssl_";
+/// Those of its example programs do not.
+const EXAMPLES: [&str; 3] = ["ssl_client1.c", "ssl_client2.c", "ssl_server"];
+/// What stands between a file's name and the line in it, at most.
+const BETWEEN: &str = ":()[]# ,L";
+
+/// `ssl_tls.c:1234`, or `ssl_tls.c(1234)`, or `ssl_tls.c]:[1234]`, and what follows.
 fn tag(line: &str) -> Option<((&str, u32), &str)> {
-    let mut from = 0;
-    while let Some(found) = line.get(from..)?.find(".c:").or_else(|| line.get(from..)?.find(".h:"))
-    {
-        let dot = from + found;
+    for (dot, _) in line.match_indices('.') {
+        let Some(after) = line
+            .get(dot..)
+            .and_then(|rest| rest.strip_prefix(".c").or_else(|| rest.strip_prefix(".h")))
+        else {
+            continue;
+        };
         let before = line.get(..dot)?;
-        let after = line.get(dot + 3..)?;
         let start =
             before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |at| {
                 at + before.get(at..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8)
             });
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        let number = after.get(..digits)?.parse();
-        if let (Ok(number), false) = (number, start == dot) {
-            return Some(((line.get(start..dot + 2)?, number), after.get(digits..)?));
+        let file = line.get(start..dot + 2)?;
+        if !file.starts_with(LIBRARYS) || EXAMPLES.iter().any(|example| file.starts_with(example)) {
+            continue;
         }
-        from = dot + 3;
+        let between = after.find(|c: char| !BETWEEN.contains(c)).unwrap_or(after.len());
+        let number = after.get(between..)?;
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        if let (1..=5, 1..=6, Ok(at)) = (between, digits, number.get(..digits)?.parse()) {
+            return Some(((file, at), number.get(digits..)?));
+        }
     }
     None
+}
+
+/// What follows the address of the context: `0x3ffcc67c: => handshake`, `20006e58: => handshake`.
+fn context(text: &str) -> &str {
+    let Some((address, rest)) = text.split_once(": ") else { return text };
+    let digits = address.strip_prefix("0x").unwrap_or(address);
+    let is_address =
+        (6..=16).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    // Eight letters may be a word.
+    let has_digit = digits.bytes().any(|digit| digit.is_ascii_digit());
+    if is_address && has_digit { rest.trim_start() } else { text }
 }
 
 /// `|3| text`.
@@ -137,6 +181,13 @@ mod tests {
             "\x1b[0;32mI (12) mbedtls: ssl_cli.c:0717: |2| => write client hello\x1b[0m",
             "[0;32mI (12) mbedtls: ssl_cli.c:0717: |2| => write client hello[0m",
             "C:\\sdk\\ssl_cli.c:0717:\t|2| => write client hello",
+            "ssl_cli.c(0717): => write client hello",
+            "<INFO> [/src/hal_tls.c #107] [/src/ssl_cli.c]:[717]: => write client hello",
+            "debug in [/sdk/ssl_cli.c():717]: => write client hello",
+            "0x2000baa0 => ../src/ssl_cli.c:717: => write client hello",
+            "D (2345) mbedtls: ssl_cli.c:717 0x3ffcc67c: => write client hello",
+            "[?] ../ssl_cli.c:717: 20006e58: => write client hello",
+            "ssl_cli.c:717: |2| 0x55d0c0ffee00: => write client hello",
         ] {
             let plain = plain(raw.as_bytes());
             let line = Line::of(&plain);
@@ -147,11 +198,26 @@ mod tests {
 
     #[test]
     fn without_a_speaker_the_line_is_all_there_is() {
-        for raw in
-            ["=> write client hello", "  => write client hello  ", ".c:12: x", "a.c:: b.c: c"]
-        {
+        for raw in [
+            "=> write client hello",
+            "  => write client hello  ",
+            ".c:12: x",
+            "a.c:: b.c: c",
+            "main.c:12: heap",
+            "ssl_client.cpp:37",
+            "ssl_client2.c:9: x",
+            "ssl_tls.c: x",
+        ] {
             let line = Line::of(raw);
             assert_eq!(line.source, None, "{raw}");
+        }
+        for (raw, text) in [
+            ("00> 0x2203d6bc: client state: 2", "client state: 2"),
+            ("net.c:9 tls error => -0x7280", "net.c:9 tls error => -0x7280"),
+            ("state 0 => 2", "state 0 => 2"),
+            ("deadbeef: x", "deadbeef: x"),
+        ] {
+            assert_eq!(Line::of(raw).text, text, "{raw}");
         }
         assert_eq!(Line::of("é.c:1 ü.c:2 é").source, None);
     }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! mbedtls_ssl_handshake returned -0x7280     ret=-29312     error -0X2700     (-0x50)
+//! ret = 0xffff8d80      stack error number: 0x2700      TLS handshake error: -7780
+//! X509 - Certificate verification failed     Last error: MBEDTLS_ERR_SSL_CONN_EOF
 //! ```
 //!
-//! A number counts if it is an error of the library's. A short one, or a decimal one, counts only
-//! beside a word that says what it is: `-76` may be anything.
+//! A number counts if it is an error of the library's. How much must stand beside it depends on how
+//! rare it is: `-0x7280` is one wherever it stands, `-0x10` only where the line is about TLS, and a
+//! positive number only where the line also calls it an error.
 
-use super::errors::is_known;
+use super::errors::{is_exact, is_known, is_psa, named};
 
 /// No errors: the caller is asked to call again.
 const TRY_AGAIN: [i32; 6] = [0x6900, 0x6880, 0x7000, 0x6500, 0x4b00, 0x6580];
@@ -15,57 +18,224 @@ const TRY_AGAIN: [i32; 6] = [0x6900, 0x6880, 0x7000, 0x6500, 0x4b00, 0x6580];
 /// Numbers below this are those of lower modules, and of too many other things.
 const SHORT: i32 = 0x1000;
 
-/// Words of which one must stand beside a short or decimal number.
-const WORDS: [&str; 6] = ["mbedtls", "handshake", "ssl", "tls", "ret", "x509"];
+/// Words of which one shows that a line is about TLS.
+const OF_TLS: [&str; 7] =
+    ["tls", "ssl", "handshake", "x509", "crt_parse", "ctr_drbg", "crt-bundle"];
+/// Parts of words of which one shows that a number is a result, and whole words that do.
+const RESULT: [&str; 3] = ["err", "fail", "return"];
+const RESULT_WORDS: [&str; 7] = ["ret=", "ret ", "ret:", "ret(", "rc=", "rc:", "res="];
+
+/// Parts of what `mbedtls_strerror` says of the errors that people paste most, for programs that
+/// print the text alone.
+const TEXTS: [(&str, i32); 20] = [
+    ("x509 - certificate verification failed", 0x2700),
+    ("ssl - a fatal alert message", 0x7780),
+    ("ssl - memory allocation failed", 0x7f00),
+    ("bignum - memory allocation failed", 0x0010),
+    ("pk - memory allocation failed", 0x3f80),
+    ("x509 - allocation of memory failed", 0x2880),
+    ("ssl - the connection indicated an eof", 0x7280),
+    ("ssl - the peer notified us", 0x7880),
+    ("ssl - the operation timed out", 0x6800),
+    ("ssl - an invalid ssl record", 0x7200),
+    ("ssl - an unexpected message", 0x7700),
+    ("ssl - verification of the message mac failed", 0x7180),
+    ("ssl - a field in a message was incorrect", 0x6600),
+    ("ssl - none of the common ciphersuites", 0x6980),
+    ("ssl - internal error", 0x6c00),
+    ("net - connection was reset", 0x0050),
+    ("net - failed to get an ip address", 0x0052),
+    ("net - the connection to the given server", 0x0044),
+    ("net - reading information from the socket", 0x004c),
+    ("net - sending information through the socket", 0x004e),
+];
 
 /// Whether the number is no error, but a request to be called again.
 pub(super) fn is_try_again(error: i32) -> bool {
     TRY_AGAIN.contains(&-error)
 }
 
+/// What a line is about, as far as numbers in it are concerned.
+struct About {
+    /// TLS.
+    tls: bool,
+    /// A result of a call.
+    result: bool,
+    /// PSA's functions, whose errors are other numbers.
+    psa: bool,
+    /// Verify flags, which are no error.
+    flags: bool,
+    /// Somebody keeps the library's last error as a positive number.
+    kept: bool,
+}
+
+impl About {
+    fn of(lower: &str) -> Self {
+        let has = |words: &[&str]| words.iter().any(|word| begins_word(lower, word));
+        Self {
+            tls: has(&OF_TLS) || lower.contains("mbedtls") || lower.contains("polarssl"),
+            result: has(&RESULT_WORDS) || RESULT.iter().any(|part| lower.contains(part)),
+            psa: begins_word(lower, "psa"),
+            flags: lower.contains("flag") || lower.contains("verify result"),
+            kept: lower.contains("stack err") || lower.contains("mbedtls failure"),
+        }
+    }
+
+    /// Whether `-number` in this line is an error, printed in `radix`.
+    fn allows(&self, number: i32, radix: u32) -> bool {
+        if is_psa(number) {
+            return self.psa || (self.tls && self.result && radix == 16);
+        }
+        if TRY_AGAIN.contains(&number) || !is_known(number) {
+            return false;
+        }
+        match (radix, number >= SHORT) {
+            (16, true) => true,
+            (16, false) => self.tls,
+            (_, true) => {
+                self.tls && (is_exact(number) || self.result) || self.result && is_exact(number)
+            }
+            // `Connection reset` and its like are printed in decimal, too: -80.
+            (_, false) => {
+                self.tls && self.result && (0x42..=0x52).contains(&number) && is_exact(number)
+            }
+        }
+    }
+}
+
+/// Whether `word` stands in the text as a word or the beginning of one; `mbedtls` and `dtls` count as
+/// `tls`.
+fn begins_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text.get(..at).unwrap_or_default();
+        !before.ends_with(|c: char| c.is_ascii_alphabetic())
+            || before.ends_with("mbed")
+            || before.ends_with('d')
+                && !before
+                    .get(..before.len() - 1)
+                    .unwrap_or_default()
+                    .ends_with(|c: char| c.is_ascii_alphabetic())
+    })
+}
+
 /// The library's error in a line of an application, as a negative number.
 #[must_use]
 pub fn error_in(text: &str) -> Option<i32> {
-    if let Some(name) = text.find("MBEDTLS_ERR_").and_then(|at| text.get(at + 12..)) {
-        let end =
-            name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
-        let name = name.get(..end)?;
-        let known = super::errors::all().find(|(_, known, _)| *known == name);
-        if let Some((number, ..)) = known.filter(|(number, ..)| !TRY_AGAIN.contains(number)) {
-            return Some(-number);
-        }
+    if let Some(number) = error_named(text) {
+        return Some(-number);
     }
     let lower = text.to_ascii_lowercase();
-    let spoken_of = WORDS.iter().any(|word| lower.contains(word));
-    let mut found = None;
-    for (at, _) in lower.match_indices('-') {
-        // Part of a word, a date or a range, not a sign.
-        if lower.get(..at)?.ends_with(|c: char| c.is_alphanumeric() || c == '-') {
-            continue;
+    let about = About::of(&lower);
+    let found = written_numbers(&lower).filter_map(|written| written.error(&about)).last();
+    found.or_else(|| {
+        let (_, number) = TEXTS.iter().find(|(text, _)| lower.contains(text))?;
+        Some(-number)
+    })
+}
+
+/// `MBEDTLS_ERR_SSL_CONN_EOF`, as it was `POLARSSL_ERR_...` before 2.0; `PSA_ERROR_...`.
+fn error_named(text: &str) -> Option<i32> {
+    let name = |from: usize| {
+        let rest = text.get(from..)?;
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        rest.get(..end.unwrap_or(rest.len()))
+    };
+    let number = match ["MBEDTLS_ERR_", "POLARSSL_ERR_"]
+        .into_iter()
+        .find_map(|prefix| Some(text.find(prefix)? + prefix.len()))
+    {
+        Some(from) => named(&name(from)?.replace("MALLOC_FAILED", "ALLOC_FAILED"))?,
+        None => named(name(text.find("PSA_ERROR_")?)?)?,
+    };
+    (!TRY_AGAIN.contains(&number)).then_some(number)
+}
+
+/// A number in a text, as it is written there.
+struct Written<'a> {
+    negative: bool,
+    digits: &'a str,
+    /// `0x` stands before it.
+    hex: bool,
+}
+
+/// All numbers in a text that stand for themselves: no part of a word, a date or a range.
+fn written_numbers(lower: &str) -> impl Iterator<Item = Written<'_>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = lower.get(from..)?;
+            let at = from + rest.find(|c: char| c.is_ascii_hexdigit())?;
+            let (start, hex) = match lower.get(at..)?.starts_with("0x") {
+                true => (at + 2, true),
+                false => (at, false),
+            };
+            let after = lower.get(start..)?;
+            let end = after.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(after.len());
+            let (digits, tail) = after.split_at_checked(end)?;
+            from = start + end.max(1);
+            let before = lower.get(..at)?;
+            let negative = before.ends_with('-');
+            let before = before.strip_suffix('-').unwrap_or(before);
+            let apart = !before.ends_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
+            // `returned -0x52mqtt`: what was printed next without a space or a line's end.
+            let joined = negative && hex && tail.starts_with(|c: char| c.is_ascii_alphabetic());
+            let ends = !tail.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
+            if apart && (ends || joined) && !digits.is_empty() {
+                return Some(Written { negative, digits, hex });
+            }
         }
-        let rest = lower.get(at + 1..)?;
-        let (digits, radix) = match rest.strip_prefix("0x") {
-            Some(hex) => (hex, 16),
-            None => (rest, 10),
+    })
+}
+
+impl Written<'_> {
+    /// The library's error, if it is one.
+    fn error(&self, about: &About) -> Option<i32> {
+        let short = self.digits.len() <= 5;
+        let error = match (self.negative, self.hex) {
+            (true, true) if short => {
+                let number = i32::from_str_radix(self.digits, 16).ok()?;
+                about.allows(number, 16).then_some(number)?
+            }
+            (true, false) if short => self.decimal_or_bare(about)?,
+            // A negative number as a program without signs prints it.
+            (false, _) if about.result && self.digits.len() >= 8 => {
+                let radix = if self.digits.len() == 8 { 16 } else { 10 };
+                let number = u32::from_str_radix(self.digits, radix).ok()?.wrapping_neg();
+                let number =
+                    i32::try_from(number).ok().filter(|number| (1..0x8000).contains(number))?;
+                (about.tls && about.allows(number, 16)).then_some(number)?
+            }
+            (false, true)
+                if self.digits.len() <= 4 && about.tls && about.result && !about.flags =>
+            {
+                let number = i32::from_str_radix(self.digits, 16).ok()?;
+                let counts = about.kept || number >= SHORT;
+                (counts && about.allows(number, 16)).then_some(number)?
+            }
+            _ => return None,
         };
-        let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-        let ends_well =
-            !digits.get(end..)?.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
-        if !ends_well || !(1..=5).contains(&end) {
-            continue;
-        }
-        let Ok(number) = i32::from_str_radix(digits.get(..end)?, radix) else { continue };
-        let telling = match radix {
-            16 => number >= SHORT || spoken_of,
-            _ => spoken_of && number >= SHORT,
-        };
-        // `Connection reset` and its like are printed in decimal, too: -80.
-        let small = radix == 10 && lower.contains("mbedtls") && (0x42..SHORT).contains(&number);
-        if number > 0 && (telling || small) && is_known(number) && !TRY_AGAIN.contains(&number) {
-            found = Some(-number);
-        }
+        (error > 0).then_some(-error)
     }
-    found
+
+    /// `-29312`; or `-7280`, which some print in hexadecimal without saying so: a decimal reading
+    /// that is two errors in one yields to a hexadecimal one that is a single error.
+    fn decimal_or_bare(&self, about: &About) -> Option<i32> {
+        let decimal: Option<i32> = self.digits.parse().ok();
+        if let Some(number) =
+            decimal.filter(|number| is_exact(*number) && about.allows(*number, 10))
+        {
+            return Some(number);
+        }
+        if self.digits.len() == 4
+            && about.tls
+            && let Ok(number) = i32::from_str_radix(self.digits, 16)
+            && is_exact(number)
+            && about.allows(number, 16)
+        {
+            return Some(number);
+        }
+        decimal.filter(|number| about.allows(*number, 10))
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +252,19 @@ mod tests {
             ("E (12) esp-tls-mbedtls: mbedtls_ssl_handshake returned -0x50", Some(-0x50)),
             ("mbedtls_net_recv returned -80", Some(-0x50)),
             ("Last error: MBEDTLS_ERR_X509_CERT_VERIFY_FAILED", Some(-0x2700)),
+            ("POLARSSL_ERR_SSL_MALLOC_FAILED", Some(-0x7f00)),
+            ("hello ok, ret = 0xffff8880 in ssl", Some(-0x7780)),
+            ("ssl_setup res=FFFF8100", Some(-0x7f00)),
+            ("tls connect returned 4294936704", Some(-0x7780)),
+            ("the stack error number of tls: 0x2700", Some(-0x2700)),
+            ("last mbedtls failure: 0x10", Some(-0x10)),
+            ("TLSError([0x6980] no suite)", Some(-0x6980)),
+            ("tls: handshake error: -7780", Some(-0x7780)),
+            ("tls: handshake error: -2700", Some(-0x2700)),
+            ("mbedtls_net_connect returned -0x52mqtt: closed", Some(-0x52)),
+            ("SSL error: SSL - The connection indicated an EOF", Some(-0x7280)),
+            ("psa_generate_key() said -137", Some(-137)),
+            ("psa_import_key: PSA_ERROR_NOT_SUPPORTED", Some(-134)),
             ("failed, rc=-2 try again", None),
             ("mbedtls_ssl_read returned -0x6900", None),
             ("at 2021-09-28 the tls server", None),
@@ -91,6 +274,15 @@ mod tests {
             ("ssl range 5-0x7280", None),
             ("ret -0x7280abc", None),
             ("é-é-0x", None),
+            ("i2c read returned -0x10", None),
+            ("secret slot -0x10", None),
+            ("the bottles returned -80", None),
+            ("tls verify flags 0x4008, error", None),
+            ("tls context at 0x3ffc7700, error", None),
+            ("tls buffer of 0x4000 bytes", None),
+            ("wifi tls heap err 3ffb8298", None),
+            ("-0x", None),
+            ("ssl ret -", None),
         ] {
             assert_eq!(error_in(text), number, "{text}");
         }

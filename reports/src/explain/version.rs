@@ -74,11 +74,14 @@ pub struct Speaker {
     others: usize,
     three: bool,
     two: bool,
+    old: bool,
+    any: bool,
 }
 
 impl Speaker {
     /// Takes the source of one line.
     pub fn take(&mut self, file: &str, line: u32) {
+        self.any = true;
         let mut fits = false;
         for ((_, lines), seen) in LINES.iter().zip(&mut self.seen) {
             if let Some(at) = lines.iter().position(|known| *known == (file, line)) {
@@ -88,11 +91,9 @@ impl Speaker {
         }
         self.others += usize::from(!fits);
         match file {
-            "ssl_cli.c" => self.two = true,
-            "ssl_client.c"
-            | "ssl_tls12_client.c"
-            | "ssl_tls13_client.c"
-            | "ssl_tls13_generic.c" => {
+            "ssl_cli.c" | "ssl_srv.c" => self.two = true,
+            "ssl_client.c" => self.three = true,
+            _ if file.starts_with("ssl_tls12_") || file.starts_with("ssl_tls13_") => {
                 self.three = true;
             }
             _ => {}
@@ -102,6 +103,17 @@ impl Speaker {
     /// The name of a state in words, which 3.x prints and 2.x does not.
     pub fn take_named_state(&mut self) {
         self.three = true;
+    }
+
+    /// A list of suites in decimal, as it was printed before 2.4.
+    pub fn take_decimal_suites(&mut self) {
+        self.old = true;
+    }
+
+    /// Whether a line was the library's beyond doubt.
+    #[must_use]
+    pub fn spoke(&self) -> bool {
+        self.any || self.three || self.old
     }
 
     /// The stack, if the lines are its own.
@@ -122,6 +134,7 @@ impl Speaker {
                 "line numbers as in {}",
                 stack.replace('-', " ").replace("mbedtls", "mbedTLS")
             ),
+            (None, ..) if self.old => "older than mbedTLS 2.4, by how it lists suites".to_owned(),
             (None, _, true) => "mbedTLS 3.x, by its source files or states".to_owned(),
             (None, true, false) => "mbedTLS 2.x, by its source files".to_owned(),
             _ => return None,

@@ -1,0 +1,250 @@
+//! A log that proves no cause: what can be said of it all the same, and what the next one should have.
+
+use super::attempt::{Attempt, Spot};
+use super::errors::{Versions, describe};
+use super::told::{NO_CONNECTION, NO_NAME, NO_SOCKET};
+use super::{Beside, Reader, quoted};
+use crate::diagnosis::{Cause, Diagnosis, alert_text, causes_of};
+use suites::outcome::phase_name;
+
+/// Other libraries, and words that only their lines have.
+const STRANGERS: [(&str, &[&str]); 9] = [
+    ("OpenSSL", &["SSL routines", "openssl error", "[SSL: ", "SSL_ERROR_SYSCALL"]),
+    ("wolfSSL", &["wolfssl", "wolfSSL", "PreVerify 0"]),
+    ("BearSSL", &["BSSL:", "BearSSL"]),
+    ("axTLS", &["axtls", "axTLS", "Error: SSL error ", "Client Hello (1)"]),
+    ("GnuTLS", &["gnutls", "GnuTLS", "GNUTLS_"]),
+    ("the TLS of Windows (Schannel)", &["schannel", "SEC_E_"]),
+    ("the TLS of Java", &["javax.net.ssl", "SSLHandshakeException"]),
+    ("the TLS of Go", &["x509: certificate ", "remote error: tls: ", "tls: failed to verify"]),
+    ("rustls", &["rustls"]),
+];
+
+/// SDKs, by words in their lines, and how each is made to print the library's debug output.
+/// Source: the Kconfig options of ESP-IDF and Zephyr; `lastError` of `WiFiClientSecure`.
+const HINTS: [(&str, &str); 7] = [
+    ("ssl_client.cpp", ARDUINO),
+    ("WiFiClientSecure", ARDUINO),
+    ("esp-tls", ESP_IDF),
+    ("esp_tls", ESP_IDF),
+    ("net_sock_tls", ZEPHYR),
+    ("Booting Zephyr", ZEPHYR),
+    ("zephyr_debug", ZEPHYR),
+];
+const ARDUINO: &str = "in Arduino for ESP32 the library is built without its debug output: set Core Debug Level to Verbose, and print what lastError of WiFiClientSecure gives";
+const ESP_IDF: &str = "in ESP-IDF: CONFIG_MBEDTLS_DEBUG=y, CONFIG_MBEDTLS_DEBUG_LEVEL_VERBOSE=y and esp_log_level_set(\"mbedtls\", ESP_LOG_VERBOSE)";
+const ZEPHYR: &str = "in Zephyr: CONFIG_MBEDTLS_DEBUG=y and CONFIG_MBEDTLS_LOG_LEVEL_DBG=y";
+
+/// `MBEDTLS_ERR_SSL_INTERNAL_ERROR` and `PSA_ERROR_BAD_STATE`: what comes of a PSA function that was
+/// called before `psa_crypto_init`.
+const INTERNAL_ERROR: i32 = -0x6c00;
+const BAD_STATE: i32 = -137;
+/// `MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET` of 3.x.
+const TICKET: i32 = -0x7b00;
+
+/// The library whose line this looks like, if it is another than mbedTLS.
+pub(super) fn stranger(line: usize, text: &str) -> Option<Spot<&'static str>> {
+    let (name, _) =
+        STRANGERS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word)))?;
+    Some(Spot { value: name, line, quote: text.to_owned() })
+}
+
+/// What makes the SDK that wrote this line say more.
+pub(super) fn hint(text: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(words, _)| text.contains(words)).map(|(_, hint)| *hint)
+}
+
+/// The error that the attempt ended with.
+fn error(attempt: &Attempt) -> Option<&Spot<i32>> {
+    attempt.error.as_ref().or(attempt.told.as_ref())
+}
+
+/// Says of a log what a cell's words do not fit.
+pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
+    // What a rule proposes holds for a log as well; what `unproven` proposes does not.
+    let by_rule = std::mem::take(&mut diagnosis.fix);
+    let error = error(attempt);
+    if let Some(why) = never_began(attempt) {
+        diagnosis.summary = format!("TLS never began: {why}");
+        diagnosis.fix =
+            vec!["look at host name, port, DNS and the network link of the device".to_owned()];
+        diagnosis.candidates.clear();
+        if let Some(spot) = &attempt.network {
+            diagnosis.evidence.push(quoted(spot.line, &spot.quote));
+        }
+    } else if attempt.is_empty() {
+        nothing(diagnosis, read);
+    } else if let Some((spot, say, fix)) = error.and_then(telling) {
+        diagnosis.summary = format!("{say}: {}", describe(spot.value, read.speaker.versions()));
+        diagnosis.fix = vec![fix.to_owned()];
+        diagnosis.candidates.clear();
+    } else if let (Some(over), None) = (&attempt.over, error) {
+        diagnosis.summary = format!(
+            "the TLS handshake went through (log line {}), and the log does not show what came of the connection after it",
+            over.line
+        );
+        diagnosis.candidates = vec![Cause::NoFailure, Cause::MqttRefused];
+    } else if let (Some(late), None) = (&attempt.late, error) {
+        diagnosis.summary =
+            "the time that the application allows for a connection was over before TCP and TLS stood".to_owned();
+        diagnosis.evidence.push(quoted(late.line, &late.quote));
+        diagnosis.candidates =
+            vec![Cause::Timeout, Cause::HandshakeCpuStarvation, Cause::PeerClosed];
+    } else if let (Some(first), None) = (attempt.words.first(), error) {
+        diagnosis.summary = "the broker's certificate failed its check, and the log does not show whether the client went on".to_owned();
+        diagnosis.evidence.push(quoted(first.line, &first.quote));
+        diagnosis.candidates =
+            causes_of(attempt.words.iter().fold(0, |all, spot| all | spot.value));
+        diagnosis.candidates.push(Cause::VerifyFailureIgnored);
+    } else if !attempt.has_end() {
+        diagnosis.summary = match &attempt.state {
+            Some(state) => format!(
+                "the log ends in {} without saying how the connection ended",
+                phase_name(state.value)
+            ),
+            None => "the log does not say how the connection ended".to_owned(),
+        };
+    } else if attempt.unverified.is_some() && error.is_none() && diagnosis.candidates.is_empty() {
+        diagnosis.summary = "the broker's certificate failed its check, and the log shows neither why nor whether the client went on".to_owned();
+        diagnosis.candidates = vec![
+            Cause::UnknownCa,
+            Cause::HostnameMismatch,
+            Cause::ClockNotSet,
+            Cause::VerifyFailureIgnored,
+        ];
+    } else if attempt.unverified.is_some() && error.is_some() {
+        diagnosis.fix = by_rule;
+    }
+    if attempt.datagrams {
+        diagnosis.summary.push_str(
+            "; the log is of DTLS, of which only errors and certificates are explained here",
+        );
+    }
+}
+
+/// A log without a connection in it.
+fn nothing(diagnosis: &mut Diagnosis, read: &Reader) {
+    diagnosis.summary = match &read.stranger {
+        Some(other) if !read.speaker.spoke() => {
+            diagnosis.evidence.push(quoted(other.line, &other.quote));
+            format!(
+                "these lines look like those of {}, and only mbedTLS is explained here",
+                other.value
+            )
+        }
+        _ if read.speaker.spoke() => {
+            "the lines of mbedTLS in this log do not tell how a connection ended".to_owned()
+        }
+        _ => "this log holds nothing of mbedTLS that tells how a connection ended".to_owned(),
+    };
+}
+
+/// What a server's lines say; no rule of a client's holds for them.
+pub(super) fn servers(attempt: &Attempt, versions: Versions) -> Diagnosis {
+    let mut summary =
+        "these lines are those of an mbedTLS server, and only a client's are explained here"
+            .to_owned();
+    if let Some(error) = error(attempt) {
+        summary.push_str(&format!("; the server gave up with {}", describe(error.value, versions)));
+    }
+    if let Some(alert) = &attempt.alert_in {
+        summary.push_str(&format!(
+            "; the client sent alert {}{}",
+            alert_text(alert.value),
+            match alert.value {
+                42..=46 | 48 => ": it does not accept the server's certificate",
+                70 => ": it takes none of the server's versions",
+                _ => "",
+            }
+        ));
+    }
+    let mut lines: Vec<(usize, &str)> = Vec::new();
+    lines.extend(attempt.server.as_ref().map(|spot| (spot.line, spot.quote.as_str())));
+    lines.extend(attempt.alert_in.as_ref().map(|spot| (spot.line, spot.quote.as_str())));
+    lines.extend(attempt.unverified.as_ref().map(|spot| (spot.line, spot.quote.as_str())));
+    lines.extend(error(attempt).map(|spot| (spot.line, spot.quote.as_str())));
+    lines.sort_unstable();
+    lines.dedup();
+    Diagnosis {
+        cause: Cause::InsufficientEvidence,
+        summary,
+        evidence: lines.into_iter().map(|(line, quote)| quoted(line, quote)).collect(),
+        fix: Vec::new(),
+        candidates: Vec::new(),
+    }
+}
+
+/// Why not a byte of TLS was sent, if that is so.
+fn never_began(attempt: &Attempt) -> Option<&'static str> {
+    match error(attempt) {
+        Some(spot) => Some(match -spot.value {
+            0x0042 => NO_SOCKET,
+            0x0044 => NO_CONNECTION,
+            0x0052 => NO_NAME,
+            _ => return None,
+        }),
+        None => attempt.network.as_ref().map(|spot| spot.value),
+    }
+}
+
+/// Errors that are none of the connection's, with what they tell and what to do.
+fn telling(spot: &Spot<i32>) -> Option<(&Spot<i32>, &'static str, &'static str)> {
+    let of = |word: &str| spot.quote.contains(word);
+    Some(match spot.value {
+        INTERNAL_ERROR | BAD_STATE if of("psa_") => (
+            spot,
+            "a function of PSA failed, as they all do before psa_crypto_init",
+            "call psa_crypto_init() before the first handshake and check what it returns: from 3.6 on TLS 1.3 needs it; or leave MBEDTLS_SSL_PROTO_TLS1_3 out",
+        ),
+        TICKET if of("read") => (
+            spot,
+            "if this is mbedTLS 3.x, nothing failed: a session ticket came where data was due, which TLS 1.3 allows",
+            "call mbedtls_ssl_read again when it returns this number; or leave tickets out: mbedtls_ssl_conf_session_tickets",
+        ),
+        _ => return None,
+    })
+}
+
+/// What would make the next log prove something.
+pub(super) fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> Vec<String> {
+    let mut next = Vec::new();
+    if attempt.is_servers() {
+        return vec![
+            "the log of the client that connected: `explain` reads it if the client is mbedTLS"
+                .to_owned(),
+        ];
+    }
+    if never_began(attempt).is_some() {
+        return next;
+    }
+    if read.stranger.is_some() && attempt.is_empty() && !read.speaker.spoke() {
+        return vec!["the log of the device itself, if its client is mbedTLS".to_owned()];
+    }
+    let level = read.level.or_else(|| attempt.guessed_level());
+    if level.is_none_or(|level| level < 4) {
+        next.push(format!(
+            "{}: call mbedtls_debug_set_threshold(4) and mbedtls_ssl_conf_dbg (with MBEDTLS_DEBUG_C in the configuration header), and paste all from the first \"client state\" on",
+            match level {
+                None if read.speaker.spoke() => "debug level 4".to_owned(),
+                None => "the library's own debug output, of which this log has nothing".to_owned(),
+                Some(level) => format!("debug level 4, this log has level {level}"),
+            }
+        ));
+        next.extend(read.hint.map(str::to_owned));
+    }
+    let unverified = attempt.unverified.is_some()
+        || error(attempt).is_some_and(|spot| matches!(spot.value, -0x2700 | -0x3000));
+    if unverified && attempt.flags.is_none() {
+        next.push(
+            "why the certificate failed: print mbedtls_ssl_get_verify_result(&ssl) as hexadecimal after the handshake".to_owned(),
+        );
+    }
+    if beside.broker.is_none() && !attempt.is_empty() {
+        next.push("what the broker serves: `cargo rig capture HOST:PORT` writes it as a profile, to be given with --broker".to_owned());
+        next.push("the broker's own log of the same moment".to_owned());
+    }
+    if beside.config.is_none() && !attempt.is_empty() {
+        next.push("the configuration header that the firmware was built with (config_rsa.h, mbedtls_config.h ...), to be given with --config".to_owned());
+    }
+    next
+}
