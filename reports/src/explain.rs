@@ -194,12 +194,20 @@ impl Reader {
         if current.is_over_before(line.text, line.source.is_some()) {
             current.finish_dump();
             self.connections += 1;
-            self.attempts.push(Attempt::default());
+            let next = Attempt::after(current);
+            self.attempts.push(next);
             if self.attempts.len() > KEPT {
                 self.attempts.remove(0);
             }
         }
         let Some(current) = self.attempts.last_mut() else { return };
+        if line.source.is_some_and(|(file, _)| version::is_servers(file)) {
+            current.server.get_or_insert_with(|| Spot {
+                value: (),
+                line: number,
+                quote: line.text.to_owned(),
+            });
+        }
         current.take(number, line.text, line.source.is_some());
         if current.hello.decimal {
             self.speaker.take_decimal_suites();

@@ -233,10 +233,14 @@ impl Facts<'_> {
             cause: Cause::InsufficientEvidence,
             summary,
             evidence: self.evidence([]),
-            fix: vec![
-                "look at the cell's device.log and transcript.jsonl, and at the broker's own log"
-                    .to_owned(),
-            ],
+            fix: match self.places.pasted {
+                // What to add to the next log is said by `explain`.
+                true => Vec::new(),
+                false => vec![
+                    "look at the cell's device.log and transcript.jsonl, and at the broker's own log"
+                        .to_owned(),
+                ],
+            },
             candidates: self.candidates(),
         }
     }
@@ -352,7 +356,11 @@ impl Facts<'_> {
                 list.extend([Cause::UnacceptableHash, Cause::NoSharedGroup])
             }
             (Some(0x6e80), None) => list.push(Cause::ClientRequiresNewerVersion),
-            (Some(0x7880), None) => list.extend([Cause::MqttRefused, Cause::PeerClosed]),
+            (Some(0x7880), None) => match self.outcome.stage {
+                Some(Phase::MqttConnect) => list.extend([Cause::MqttRefused, Cause::PeerClosed]),
+                Some(_) => list.push(Cause::PeerClosed),
+                None => list.extend([Cause::PeerClosed, Cause::MqttRefused]),
+            },
             (Some(0x0050 | 0x004c | 0x004e), None) => list.extend([
                 Cause::ConnectionReset,
                 Cause::PeerClosed,

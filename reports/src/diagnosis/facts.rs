@@ -210,6 +210,10 @@ impl<'a> Facts<'a> {
 
     /// ` in server_hello`; nothing if no stage is known.
     pub(super) fn in_stage(&self) -> String {
+        // A pasted log may be of another protocol than MQTT.
+        if self.places.pasted && self.outcome.stage == Some(Phase::MqttConnect) {
+            return " after the handshake".to_owned();
+        }
         self.outcome.stage.map(|stage| format!(" in {}", phase_name(stage))).unwrap_or_default()
     }
 

@@ -113,6 +113,8 @@ pub(crate) struct Attempt {
     pub server: Option<Spot<()>>,
     /// These lines are of DTLS.
     pub datagrams: bool,
+    /// The log is about TLS; an application's number may be an error of the library's.
+    pub spoken: bool,
     /// The application said that it gives this connection up.
     pub gave_up: bool,
     /// A session ticket was read to its end.
@@ -133,6 +135,11 @@ pub(crate) enum Refused {
 }
 
 impl Attempt {
+    /// The next one in the same log.
+    pub fn after(last: &Self) -> Self {
+        Self { spoken: last.spoken, ..Self::default() }
+    }
+
     /// Whether anything of a connection was told.
     pub fn is_empty(&self) -> bool {
         self.state.is_none()
@@ -214,6 +221,7 @@ impl Attempt {
             self.server.get_or_insert_with(spot);
         }
         self.datagrams |= told::is_of_datagrams(text);
+        self.spoken |= librarys;
         if let Some(phase) = state(text) {
             self.enter(phase, line, text);
         } else if let Some(name) = text.strip_prefix("=> ") {
@@ -255,6 +263,9 @@ impl Attempt {
     /// What a dump was of.
     pub fn finish_dump(&mut self) {
         let Some((dump, line)) = self.dump.take() else { return };
+        // Content type, then a version that counts down: the header of a record of DTLS.
+        self.datagrams |= dump.name.contains("put record")
+            && matches!(*dump.bytes, [20..=25, 0xfe, 0xfd | 0xff, ..]);
         let sent = dump.name == "output record sent to network";
         let room =
             MOST_BYTES.saturating_sub(if sent { self.sent.len() } else { self.received.len() });

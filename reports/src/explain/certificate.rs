@@ -54,8 +54,10 @@ impl PeerCertificates {
             return text.trim_end().ends_with(" :");
         };
         let value = value.trim().to_owned();
-        // The library pads the keys to one width, and a paste may fold the spaces.
-        match key.split_whitespace().collect::<Vec<_>>().join(" ").as_str() {
+        // The library pads the keys to one width, and a paste may fold the spaces. A program without
+        // file and line may still put something before them.
+        let folded = key.split_whitespace().collect::<Vec<_>>().join(" ");
+        match folded.rsplit(": ").next().unwrap_or_default() {
             "subject name" => last.subject = Some(value),
             "issuer name" => last.issuer = Some(value),
             "issued on" => last.issued = Some(value),

@@ -6,9 +6,10 @@
 //! X509 - Certificate verification failed     Last error: MBEDTLS_ERR_SSL_CONN_EOF
 //! ```
 //!
-//! A number counts if it is an error of the library's. How much must stand beside it depends on how
-//! rare it is: `-0x7280` is one wherever it stands, `-0x10` only where the line is about TLS, and a
-//! positive number only where the line also calls it an error.
+//! A number counts if it is an error of the library's. How much must speak for it depends on how
+//! rare it is: `-0x7280` is one in a line about TLS or of an error; what may be two errors in one, or
+//! is decimal, in a line about TLS, or after a word such as `returned` in a log about TLS; `-0x10` only
+//! in a line about TLS; and a positive number only in one that also calls it an error.
 
 use super::errors::{is_exact, is_known, is_psa, named};
 
@@ -59,9 +60,11 @@ pub(super) fn is_try_again(error: i32) -> bool {
 struct About {
     /// TLS.
     tls: bool,
-    /// A result of a call.
+    /// The log has been about TLS before.
+    spoken: bool,
+    /// A result of a call; or there is nothing but the number.
     result: bool,
-    /// PSA's functions, whose errors are other numbers.
+    /// PSA's functions, whose errors are other numbers, or the whole library's, which in 4.x are these.
     psa: bool,
     /// Verify flags, which are no error.
     flags: bool,
@@ -69,38 +72,58 @@ struct About {
     kept: bool,
 }
 
+/// Longest line that may be a number and nothing else.
+const ALONE: usize = 16;
+
 impl About {
-    fn of(lower: &str) -> Self {
+    fn of(lower: &str, spoken: bool) -> Self {
         let has = |words: &[&str]| words.iter().any(|word| begins_word(lower, word));
         Self {
-            tls: has(&OF_TLS) || lower.contains("mbedtls") || lower.contains("polarssl"),
-            result: has(&RESULT_WORDS) || RESULT.iter().any(|part| lower.contains(part)),
-            psa: begins_word(lower, "psa"),
+            tls: is_of_tls(lower),
+            spoken,
+            result: has(&RESULT_WORDS)
+                || RESULT.iter().any(|part| lower.contains(part))
+                || lower.trim().len() <= ALONE,
+            psa: begins_word(lower, "psa") || lower.contains("mbedtls"),
             flags: lower.contains("flag") || lower.contains("verify result"),
             kept: lower.contains("stack err") || lower.contains("mbedtls failure"),
         }
     }
 
-    /// Whether `-number` in this line is an error, printed in `radix`.
-    fn allows(&self, number: i32, radix: u32) -> bool {
+    /// Whether `-number` in this line is an error, printed in `radix`, and `called` one right before.
+    fn allows(&self, number: i32, radix: u32, called: bool) -> bool {
         if is_psa(number) {
-            return self.psa || (self.tls && self.result && radix == 16);
+            return self.psa && (called || radix == 16);
         }
         if TRY_AGAIN.contains(&number) || !is_known(number) {
             return false;
         }
-        match (radix, number >= SHORT) {
-            (16, true) => true,
-            (16, false) => self.tls,
-            (_, true) => {
-                self.tls && (is_exact(number) || self.result) || self.result && is_exact(number)
-            }
+        let context = self.tls || self.spoken;
+        match (radix, number >= SHORT, is_exact(number)) {
+            (16, true, true) => self.tls || self.result || self.spoken && called,
+            (16, true, false) => self.tls || self.spoken && called,
+            (16, false, _) => self.tls,
+            (_, true, true) => self.tls || self.spoken && called,
+            (_, true, false) => context && called,
             // `Connection reset` and its like are printed in decimal, too: -80.
-            (_, false) => {
-                self.tls && self.result && (0x42..=0x52).contains(&number) && is_exact(number)
-            }
+            (_, false, exact) => self.tls && called && exact && (0x42..=0x52).contains(&number),
         }
     }
+}
+
+/// Whether a line, in small letters, is about TLS.
+pub(super) fn is_of_tls(lower: &str) -> bool {
+    OF_TLS.iter().any(|word| begins_word(lower, word))
+}
+
+/// Whether a number is called a result by the word before it: `returned -80`, `error code: -80`.
+fn is_called_result(before: &str) -> bool {
+    let before = before.trim_end_matches([' ', '=', ':', '(', '[', '#', '"', '\'', ',']);
+    let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ')'));
+    let word = before.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
+    ["ret", "rc", "res", "code", "status", "reason", "handshake"].contains(&word)
+        || RESULT.iter().any(|part| word.contains(part))
+        || word.ends_with(')')
 }
 
 /// Whether `word` stands in the text as a word or the beginning of one; `mbedtls` and `dtls` count as
@@ -110,6 +133,7 @@ fn begins_word(text: &str, word: &str) -> bool {
         let before = text.get(..at).unwrap_or_default();
         !before.ends_with(|c: char| c.is_ascii_alphabetic())
             || before.ends_with("mbed")
+            || before.ends_with("polar")
             || before.ends_with('d')
                 && !before
                     .get(..before.len() - 1)
@@ -118,14 +142,15 @@ fn begins_word(text: &str, word: &str) -> bool {
     })
 }
 
-/// The library's error in a line of an application, as a negative number.
+/// The library's error in a line of an application, as a negative number; `spoken` says that the log
+/// has been about TLS before.
 #[must_use]
-pub fn error_in(text: &str) -> Option<i32> {
+pub fn error_in(text: &str, spoken: bool) -> Option<i32> {
     if let Some(number) = error_named(text) {
         return Some(-number);
     }
     let lower = text.to_ascii_lowercase();
-    let about = About::of(&lower);
+    let about = About::of(&lower, spoken);
     let found = written_numbers(&lower).filter_map(|written| written.error(&about)).last();
     found.or_else(|| {
         let (_, number) = TEXTS.iter().find(|(text, _)| lower.contains(text))?;
@@ -156,6 +181,8 @@ struct Written<'a> {
     digits: &'a str,
     /// `0x` stands before it.
     hex: bool,
+    /// The word before it says that it is a result.
+    called: bool,
 }
 
 /// All numbers in a text that stand for themselves: no part of a word, a date or a range.
@@ -181,7 +208,8 @@ fn written_numbers(lower: &str) -> impl Iterator<Item = Written<'_>> {
             let joined = negative && hex && tail.starts_with(|c: char| c.is_ascii_alphabetic());
             let ends = !tail.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
             if apart && (ends || joined) && !digits.is_empty() {
-                return Some(Written { negative, digits, hex });
+                let called = is_called_result(before);
+                return Some(Written { negative, digits, hex, called });
             }
         }
     })
@@ -194,7 +222,7 @@ impl Written<'_> {
         let error = match (self.negative, self.hex) {
             (true, true) if short => {
                 let number = i32::from_str_radix(self.digits, 16).ok()?;
-                about.allows(number, 16).then_some(number)?
+                about.allows(number, 16, self.called).then_some(number)?
             }
             (true, false) if short => self.decimal_or_bare(about)?,
             // A negative number as a program without signs prints it.
@@ -203,14 +231,14 @@ impl Written<'_> {
                 let number = u32::from_str_radix(self.digits, radix).ok()?.wrapping_neg();
                 let number =
                     i32::try_from(number).ok().filter(|number| (1..0x8000).contains(number))?;
-                (about.tls && about.allows(number, 16)).then_some(number)?
+                (about.tls && about.allows(number, 16, self.called)).then_some(number)?
             }
             (false, true)
                 if self.digits.len() <= 4 && about.tls && about.result && !about.flags =>
             {
                 let number = i32::from_str_radix(self.digits, 16).ok()?;
                 let counts = about.kept || number >= SHORT;
-                (counts && about.allows(number, 16)).then_some(number)?
+                (counts && about.allows(number, 16, self.called)).then_some(number)?
             }
             _ => return None,
         };
@@ -222,7 +250,7 @@ impl Written<'_> {
     fn decimal_or_bare(&self, about: &About) -> Option<i32> {
         let decimal: Option<i32> = self.digits.parse().ok();
         if let Some(number) =
-            decimal.filter(|number| is_exact(*number) && about.allows(*number, 10))
+            decimal.filter(|number| is_exact(*number) && about.allows(*number, 10, self.called))
         {
             return Some(number);
         }
@@ -230,11 +258,11 @@ impl Written<'_> {
             && about.tls
             && let Ok(number) = i32::from_str_radix(self.digits, 16)
             && is_exact(number)
-            && about.allows(number, 16)
+            && about.allows(number, 16, self.called)
         {
             return Some(number);
         }
-        decimal.filter(|number| about.allows(*number, 10))
+        decimal.filter(|number| about.allows(*number, 10, self.called))
     }
 }
 
@@ -263,7 +291,7 @@ mod tests {
             ("tls: handshake error: -2700", Some(-0x2700)),
             ("mbedtls_net_connect returned -0x52mqtt: closed", Some(-0x52)),
             ("SSL error: SSL - The connection indicated an EOF", Some(-0x7280)),
-            ("psa_generate_key() said -137", Some(-137)),
+            ("psa_generate_key() returned -137", Some(-137)),
             ("psa_import_key: PSA_ERROR_NOT_SUPPORTED", Some(-134)),
             ("failed, rc=-2 try again", None),
             ("mbedtls_ssl_read returned -0x6900", None),
@@ -282,9 +310,32 @@ mod tests {
             ("tls buffer of 0x4000 bytes", None),
             ("wifi tls heap err 3ffb8298", None),
             ("-0x", None),
+            ("tls: heap min -10000 err 0", None),
+            ("tls: retry in -80", None),
+            ("ssl keepalive timeout -5000", None),
+            ("nvs_open failed: ret = -0x1102", None),
+            ("stack moved by -0x7f00", None),
+            ("error: offset -12288", None),
+            ("tls: read failed: -17168", Some(-0x4310)),
+            ("-0x7f00", Some(-0x7f00)),
             ("ssl ret -", None),
         ] {
-            assert_eq!(error_in(text), number, "{text}");
+            assert_eq!(error_in(text, false), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn in_a_log_about_tls_less_must_speak_for_a_number() {
+        for (text, number) in [
+            ("Reason:[-0x4310]", Some(-0x4310)),
+            ("  code -9984", Some(-0x2700)),
+            ("stack moved by -0x7f00", None),
+            ("settles at -32512", None),
+            ("i2c read returned -0x10", None),
+            ("rssi -80", None),
+            ("timeout -10000", None),
+        ] {
+            assert_eq!(error_in(text, true), number, "{text}");
         }
     }
 }

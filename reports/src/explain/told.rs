@@ -2,7 +2,7 @@
 //! connection in its own words.
 
 use super::attempt::{Attempt, Spot, numbers};
-use super::numbers::error_in;
+use super::numbers::{error_in, is_of_tls};
 use crate::diagnosis::LIBRARYS_WORDS;
 
 /// The rig's own DUT begins its word on MQTT so (`cell.rs` of the device program).
@@ -28,7 +28,7 @@ const CALLBACK_FAILED: i32 = -0x3000;
 /// What SDKs say of a connection that ended before TLS began, in small letters.
 /// Source: esp_tls_errors.h of ESP-IDF for names and numbers, which are the same in all its versions
 /// from 0x8001 to 0x8005; the clients of ESP-IDF and Arduino for the texts.
-const NETWORK: [(&str, &str); 17] = [
+const NETWORK: [(&str, &str); 18] = [
     ("couldn't get hostname", NO_NAME),
     ("esp_tls_cannot_resolve_hostname", NO_NAME),
     ("esp-tls: 0x8001", NO_NAME),
@@ -42,6 +42,7 @@ const NETWORK: [(&str, &str); 17] = [
     ("esp-tls: 0x8003", NO_CONNECTION),
     ("esp_tls_failed_connect_to_host", NO_CONNECTION),
     ("esp-tls: 0x8004", NO_CONNECTION),
+    ("delayed connect error", NO_CONNECTION),
     ("connect to server failed!", NO_CONNECTION),
     ("failed to connect to host", NO_CONNECTION),
     ("host is unreachable", NO_CONNECTION),
@@ -106,7 +107,7 @@ impl Attempt {
             return false;
         }
         let fails = ["error", "fail"].into_iter().any(|words| lower.contains(words));
-        (self.gave_up && lower.contains("mbedtls_ssl_") && error_in(text).is_some())
+        (self.gave_up && lower.contains("mbedtls_ssl_") && error_in(text, self.spoken).is_some())
             || (!fails && BEGINS.iter().any(|words| lower.contains(words)))
     }
 
@@ -138,13 +139,15 @@ impl Attempt {
         if text.contains("Ciphersuite is TLS") {
             self.over.get_or_insert_with(at);
         }
-        if let Some(error) = error_in(text) {
-            let said_more = error == CALLBACK_FAILED && self.told.is_some();
-            if !said_more {
+        let lower = text.to_ascii_lowercase();
+        self.spoken |= is_of_tls(&lower);
+        if let Some(error) = error_in(text, self.spoken) {
+            let told = self.told.as_ref().map(|spot| spot.value);
+            let said_more = error == CALLBACK_FAILED && told.is_some();
+            if !said_more && told != Some(error) {
                 self.told = Some(Spot { value: error, line, quote: text.to_owned() });
             }
         }
-        let lower = text.to_ascii_lowercase();
         self.gave_up |= GIVES_UP.iter().any(|words| lower.contains(words));
         if LATE.iter().any(|words| lower.contains(words)) {
             self.late.get_or_insert_with(at);
@@ -180,9 +183,17 @@ fn flags_in(text: &str) -> Option<u32> {
     let spoken_of =
         ["cert", "verif", "x509", "tls", "ssl"].into_iter().any(|word| lower.contains(word));
     let rest = lower.get(at..)?;
-    let hex = rest.get(rest.find("0x")? + 2..)?;
-    let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
-    let flags = u32::from_str_radix(hex.get(..end)?, 16).ok()?;
+    let flags = match rest.find("0x").and_then(|at| rest.get(at + 2..)) {
+        Some(hex) => {
+            let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
+            u32::from_str_radix(hex.get(..end)?, 16).ok()?
+        }
+        // In decimal only as all that follows.
+        None => {
+            let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+            digits.trim_end().parse().ok()?
+        }
+    };
     // The library has bits up to 0x40000; -1 is its word for "nothing was checked".
     (spoken_of && flags != 0 && flags < 0x8_0000).then_some(flags)
 }

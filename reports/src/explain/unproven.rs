@@ -61,8 +61,6 @@ fn error(attempt: &Attempt) -> Option<&Spot<i32>> {
 
 /// Says of a log what a cell's words do not fit.
 pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
-    // What a rule proposes holds for a log as well; what `unproven` proposes does not.
-    let by_rule = std::mem::take(&mut diagnosis.fix);
     let error = error(attempt);
     if let Some(why) = never_began(attempt) {
         diagnosis.summary = format!("TLS never began: {why}");
@@ -112,10 +110,10 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
             Cause::ClockNotSet,
             Cause::VerifyFailureIgnored,
         ];
-    } else if attempt.unverified.is_some() && error.is_some() {
-        diagnosis.fix = by_rule;
     }
     if attempt.datagrams {
+        // What they say of the other end is said of TLS over TCP.
+        diagnosis.candidates.clear();
         diagnosis.summary.push_str(
             "; the log is of DTLS, of which only errors and certificates are explained here",
         );

@@ -65,6 +65,11 @@ const LINES: [(&str, &[(&str, u32)]); 4] = [
 /// So many different lines must fit before a version is believed: one may fit by chance.
 const ENOUGH: usize = 2;
 
+/// Whether a source is of a server's half of the handshake.
+pub fn is_servers(file: &str) -> bool {
+    file == "ssl_srv.c" || file.ends_with("_server.c")
+}
+
 /// What is known of the speaker.
 #[derive(Debug, Clone, Default)]
 pub struct Speaker {
