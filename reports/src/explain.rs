@@ -161,13 +161,21 @@ impl Reader {
     fn read(log: &[u8]) -> Self {
         let mut reader = Self { attempts: vec![Attempt::default()], ..Self::default() };
         let mut last: &[u8] = &[];
+        let width = line::width_of_cut(log);
         for (at, raw) in log.split(|byte| *byte == b'\n').enumerate() {
             // Some monitors print each line twice; the library never says the same twice in a row.
             if raw == last || raw.is_empty() {
                 continue;
             }
             last = raw;
-            reader.take(at + 1, &plain(raw));
+            let text = plain(raw);
+            reader.take(
+                at + 1,
+                match width == Some(raw.len()) {
+                    true => line::without_what_was_cut(&text),
+                    false => &text,
+                },
+            );
         }
         for attempt in &mut reader.attempts {
             attempt.finish_dump();

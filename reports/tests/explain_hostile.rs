@@ -95,6 +95,129 @@ proptest! {
     }
 }
 
+/// How a log suffers on its way into a forum; `seed` says which lines.
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    /// Three lines in ten are missing.
+    Thinned,
+    /// It begins late.
+    Beheaded,
+    /// It ends early.
+    CutOff,
+    /// Each line twice.
+    Doubled,
+    /// Two lines in one, without a line feed between them.
+    Joined,
+    /// A time before each line.
+    Stamped,
+    /// Line ends of Windows.
+    Windows,
+    /// Another program's lines between.
+    Mixed,
+    /// Cut at a terminal's width; this and the next come last.
+    Narrow,
+    /// Wrapped at a terminal's width.
+    Wrapped,
+}
+
+const HARMS: [Harm; 10] = [
+    Harm::Thinned,
+    Harm::Beheaded,
+    Harm::CutOff,
+    Harm::Doubled,
+    Harm::Joined,
+    Harm::Stamped,
+    Harm::Windows,
+    Harm::Mixed,
+    Harm::Narrow,
+    Harm::Wrapped,
+];
+
+/// A number from a seed and a place: as good as random, and the same each time.
+fn drawn(seed: u64, at: usize, of: u64) -> u64 {
+    let mixed = (seed ^ at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 33) % of
+}
+
+fn suffer(lines: &[String], harm: Harm, seed: u64) -> Vec<String> {
+    let place = usize::try_from(drawn(seed, 0, lines.len().max(1) as u64)).unwrap();
+    let width = 40 + usize::try_from(drawn(seed, 1, 60)).unwrap();
+    let each = |change: &dyn Fn(usize, &String) -> Vec<String>| {
+        lines.iter().enumerate().flat_map(|(at, line)| change(at, line)).collect()
+    };
+    let pieces = |line: &String| -> Vec<String> {
+        let letters: Vec<char> = line.chars().collect();
+        letters.chunks(width).map(|piece| piece.iter().collect()).collect()
+    };
+    match harm {
+        Harm::Thinned => each(&|at, line| match drawn(seed, at, 10) {
+            0..3 => Vec::new(),
+            _ => vec![line.clone()],
+        }),
+        Harm::Beheaded => lines[place..].to_vec(),
+        Harm::CutOff => lines[..place].to_vec(),
+        Harm::Doubled => each(&|_, line| vec![line.clone(), line.clone()]),
+        Harm::Joined => lines.chunks(2).map(|two| two.join(" ")).collect(),
+        Harm::Narrow => each(&|_, line| pieces(line).into_iter().take(1).collect()),
+        Harm::Wrapped => each(&|_, line| pieces(line)),
+        Harm::Stamped => each(&|at, line| vec![format!("12:00:{:02}.{at:03} -> {line}", at % 60)]),
+        Harm::Windows => each(&|_, line| vec![format!("{line}\r")]),
+        Harm::Mixed => each(&|at, line| match drawn(seed, at, 4) {
+            0 => vec![line.clone(), format!("[app] rssi -71, heap {at}, rc=-1, steps -32512")],
+            _ => vec![line.clone()],
+        }),
+    }
+}
+
+/// Every log of the repository, with the cause that it proves whole.
+fn every_log() -> &'static [(String, String, Cause)] {
+    static LOGS: std::sync::OnceLock<Vec<(String, String, Cause)>> = std::sync::OnceLock::new();
+    LOGS.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut logs: Vec<_> = files
+            .map(|file| {
+                let path = file.unwrap().path();
+                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                let text = String::from_utf8(std::fs::read(path).unwrap()).unwrap();
+                let cause = explain(text.as_bytes(), &Beside::default()).diagnosis.cause;
+                (name, text, cause)
+            })
+            .collect();
+        logs.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        logs
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever becomes of a log on its way, what is left proves the same cause or none.
+    #[test]
+    fn a_log_that_suffered_proves_no_other_cause(
+        which in any::<prop::sample::Index>(),
+        harms in proptest::collection::vec((0..HARMS.len(), any::<u64>()), 1..4),
+    ) {
+        let (name, text, cause) = which.get(every_log());
+        let mut harms = harms;
+        // The terminal is the last that a log goes through.
+        harms.sort_by_key(|(harm, _)| *harm >= HARMS.len() - 2);
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (harm, seed) in &harms {
+            lines = suffer(&lines, HARMS[*harm], *seed);
+        }
+        let left = lines.join("\n");
+        let seen = checked(left.as_bytes());
+        // Where the failed check is gone, what is left is a handshake in good order.
+        let unseen = *cause == Cause::VerifyFailureIgnored && seen == Cause::NoFailure;
+        prop_assert!(
+            seen == *cause || seen == Cause::InsufficientEvidence || unseen,
+            "{name}, {:?}: {seen} for {cause}",
+            harms.iter().map(|(harm, _)| HARMS[*harm]).collect::<Vec<_>>()
+        );
+    }
+}
+
 /// Ten megabytes, of each kind of noise: one endless line, nothing but line feeds, dumps without an
 /// end, connections without an end. How fast is a matter for `benches/explain.rs`.
 #[test]

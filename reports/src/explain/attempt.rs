@@ -374,7 +374,7 @@ impl Attempt {
             }
         } else if let Some(rest) = text.strip_prefix("output record: msgtype = ") {
             let numbers: Vec<u16> = numbers(rest).collect();
-            if let [22, .., length] = *numbers
+            if let [22, _, _, length] = *numbers
                 && self.state.as_ref().is_some_and(|state| state.value == Phase::ClientCertificate)
             {
                 // Header and length of the list: an empty list is what a client without one sends.

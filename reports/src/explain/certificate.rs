@@ -63,8 +63,9 @@ impl PeerCertificates {
             "issued on" => last.issued = Some(value),
             "expires on" => last.expires = Some(value),
             "signed using" => last.signed = Some(value),
+            // Without the word the number may be cut.
             "RSA key size" => {
-                last.rsa_bits = value.split(' ').next().and_then(|bits| bits.parse().ok())
+                last.rsa_bits = value.strip_suffix(" bits").and_then(|bits| bits.parse().ok())
             }
             "subject alt name" => {
                 last.names.extend(value.split(", ").filter(|n| !n.is_empty()).map(str::to_owned))

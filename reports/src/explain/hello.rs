@@ -31,6 +31,8 @@ pub(crate) struct HelloLines {
     pub whole: bool,
     /// The client's clock, where it puts it into the random.
     pub clock: Option<u64>,
+    /// What was added was cut from a line.
+    pub cut: bool,
     /// The suites are listed in decimal, as before 2.4.
     pub decimal: bool,
     /// Version in the header of the record.
@@ -61,6 +63,8 @@ impl HelloLines {
         } else if let Some(name) = what.strip_prefix("adding server name extension: ") {
             self.server_name = Some(name.trim().to_owned());
             self.extensions.push(0);
+        } else if what == "adding" {
+            self.cut = true;
         } else if let Some(name) = what.strip_prefix("adding ") {
             self.extensions.extend(extension(name));
         } else if what.starts_with("total extension length") {

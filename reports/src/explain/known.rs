@@ -83,7 +83,12 @@ fn hello(attempt: &Attempt, sent: &Stream, three: bool) -> Option<ClientHello> {
         cipher_suites.push(CipherSuite::RENEGOTIATION_INFO_SCSV);
     }
     // Extensions that are not told may have been sent all the same, unless the list was told whole.
-    if !lines.whole {
+    if !lines.whole || lines.cut {
+        return None;
+    }
+    // Who offers a suite of TLS 1.3 (RFC 8446 B.4) lists that version, too: if not, lines are missing.
+    let newest = lines.suites.iter().any(|suite| suite >> 8 == 0x13);
+    if newest && !lines.versions.contains(&ProtocolVersion::TLS1_3.0) {
         return None;
     }
     Some(ClientHello {

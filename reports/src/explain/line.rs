@@ -36,7 +36,20 @@ pub struct Line<'a> {
     pub text: &'a str,
 }
 
-/// A line as text without terminal codes: bytes that are no text are replaced, tabs are spaces.
+/// What a forum's software makes of plain signs.
+const TYPESET: [(&str, &str); 8] = [
+    ("\u{2018}", "'"),
+    ("\u{2019}", "'"),
+    ("\u{201c}", "\""),
+    ("\u{201d}", "\""),
+    ("\u{2013}", "-"),
+    ("\u{2212}", "-"),
+    ("\u{2026}", "..."),
+    ("\u{a0}", " "),
+];
+
+/// A line as text without terminal codes and typesetting: bytes that are no text are replaced, tabs
+/// are spaces.
 #[must_use]
 pub fn plain(raw: &[u8]) -> Cow<'_, str> {
     let raw = raw.get(..raw.len().min(LONGEST)).unwrap_or_default();
@@ -47,7 +60,53 @@ pub fn plain(raw: &[u8]) -> Cow<'_, str> {
     }
     let spaced: Vec<u8> =
         raw.iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }).collect();
-    Cow::Owned(String::from_utf8_lossy(&strip_ansi_escapes::strip(spaced)).into_owned())
+    let text = String::from_utf8_lossy(&strip_ansi_escapes::strip(spaced)).into_owned();
+    Cow::Owned(TYPESET.iter().fold(text, |text, (sign, plain)| match text.contains(sign) {
+        true => text.replace(sign, plain),
+        false => text,
+    }))
+}
+
+/// At how many bytes a terminal cut or wrapped the lines of a log, if one did: several of the longest
+/// lines are then equally long, and end differently.
+#[must_use]
+pub fn width_of_cut(log: &[u8]) -> Option<usize> {
+    /// Endings that must differ; and a line that is shorter was not cut.
+    const ENOUGH: usize = 3;
+    const SHORTEST: usize = 20;
+    let lines = || log.split(|byte| *byte == b'\n').filter(|line| line.len() <= LONGEST);
+    let width = lines().map(<[u8]>::len).max().filter(|width| *width >= SHORTEST)?;
+    let mut endings: Vec<&[u8]> = Vec::new();
+    for line in lines().filter(|line| line.len() == width) {
+        let ending = line.trim_ascii_end();
+        let ending = ending.get(ending.len().saturating_sub(4)..).unwrap_or_default();
+        if !endings.contains(&ending) {
+            endings.push(ending);
+        }
+        if endings.len() >= ENOUGH {
+            return Some(width);
+        }
+    }
+    None
+}
+
+/// What may stand at the end of a line and is something else if it is cut: a host name.
+const NAMES: [&str; 3] = ["server name extension: ", "subject alt name", "dNSName"];
+
+/// A line that was cut, without what may be something else than it was: `-0x27` at its end may have
+/// been `-0x2700`, and `broker.te` `broker.test`.
+#[must_use]
+pub fn without_what_was_cut(text: &str) -> &str {
+    if let Some(at) = NAMES.iter().find_map(|name| text.find(name)) {
+        return text.get(..at).unwrap_or_default();
+    }
+    let text = text.trim_end();
+    let digits = text.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let before = text.get(..text.len() - digits).unwrap_or(text);
+    match before.strip_suffix('-') {
+        Some(rest) if digits < "0x2700".len() => rest,
+        _ => text,
+    }
 }
 
 impl<'a> Line<'a> {
@@ -181,6 +240,7 @@ mod tests {
             "\x1b[0;32mI (12) mbedtls: ssl_cli.c:0717: |2| => write client hello\x1b[0m",
             "[0;32mI (12) mbedtls: ssl_cli.c:0717: |2| => write client hello[0m",
             "C:\\sdk\\ssl_cli.c:0717:\t|2| => write client hello",
+            "\u{2026}/ssl_cli.c:0717:\u{a0}|2| => write client hello",
             "ssl_cli.c(0717): => write client hello",
             "<INFO> [/src/hal_tls.c #107] [/src/ssl_cli.c]:[717]: => write client hello",
             "debug in [/sdk/ssl_cli.c():717]: => write client hello",
@@ -193,6 +253,24 @@ mod tests {
             let line = Line::of(&plain);
             assert_eq!(line.source, Some(("ssl_cli.c", 717)), "{raw}");
             assert_eq!(line.text, "=> write client hello", "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_cut_is_taken_away() {
+        let log = b"the longest line ends -0x27\nthe longest line is a row o\nshort\nthe longest line is any oth\n";
+        assert_eq!(width_of_cut(log), Some(27));
+        assert_eq!(
+            width_of_cut(b"a line of a log that ends -0x10\na line of a log that ends -0x10\n"),
+            None
+        );
+        for (cut, left) in [
+            ("returned -0x27", "returned "),
+            ("returned -0x2700", "returned -0x2700"),
+            ("dump 16 03", "dump 16 03"),
+            ("client hello, adding server name extension: broker.te", "client hello, adding "),
+        ] {
+            assert_eq!(without_what_was_cut(cut), left);
         }
     }
 

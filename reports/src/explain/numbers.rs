@@ -103,8 +103,7 @@ impl About {
             (16, true, true) => self.tls || self.result || self.spoken && called,
             (16, true, false) => self.tls || self.spoken && called,
             (16, false, _) => self.tls,
-            (_, true, true) => self.tls || self.spoken && called,
-            (_, true, false) => context && called,
+            (_, true, _) => context && called,
             // `Connection reset` and its like are printed in decimal, too: -80.
             (_, false, exact) => self.tls && called && exact && (0x42..=0x52).contains(&number),
         }
@@ -116,14 +115,40 @@ pub(super) fn is_of_tls(lower: &str) -> bool {
     OF_TLS.iter().any(|word| begins_word(lower, word))
 }
 
-/// Whether a number is called a result by the word before it: `returned -80`, `error code: -80`.
-fn is_called_result(before: &str) -> bool {
+/// Words, whole, that call the number after them a result.
+const CALLS: [&str; 15] = [
+    "ret",
+    "rc",
+    "res",
+    "code",
+    "status",
+    "reason",
+    "handshake",
+    "connect",
+    "read",
+    "write",
+    "recv",
+    "send",
+    "setup",
+    "parse",
+    "seed",
+];
+/// How `mbedtls_strerror` begins its texts, in small letters.
+const MODULES: [&str; 8] =
+    ["ssl - ", "x509 - ", "net - ", "bignum - ", "pk - ", "rsa - ", "pem - ", "ctr_drbg - "];
+
+/// Whether a number is called a result by the word before it, `returned -80` or `error code: -80`, or
+/// by the library's words after it: `(-32512) SSL - Memory allocation failed`.
+fn is_called_result(before: &str, after: &str) -> bool {
     let before = before.trim_end_matches([' ', '=', ':', '(', '[', '#', '"', '\'', ',']);
     let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ')'));
     let word = before.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
-    ["ret", "rc", "res", "code", "status", "reason", "handshake"].contains(&word)
+    let after = after.trim_start_matches([')', ']', ':', ' ', '-']);
+    CALLS.contains(&word)
         || RESULT.iter().any(|part| word.contains(part))
         || word.ends_with(')')
+        || is_of_tls(word)
+        || MODULES.iter().any(|module| after.starts_with(module))
 }
 
 /// Whether `word` stands in the text as a word or the beginning of one; `mbedtls` and `dtls` count as
@@ -208,7 +233,7 @@ fn written_numbers(lower: &str) -> impl Iterator<Item = Written<'_>> {
             let joined = negative && hex && tail.starts_with(|c: char| c.is_ascii_alphabetic());
             let ends = !tail.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
             if apart && (ends || joined) && !digits.is_empty() {
-                let called = is_called_result(before);
+                let called = is_called_result(before, tail);
                 return Some(Written { negative, digits, hex, called });
             }
         }
@@ -312,6 +337,9 @@ mod tests {
             ("-0x", None),
             ("tls: heap min -10000 err 0", None),
             ("tls: retry in -80", None),
+            ("tls: moved by -32512 steps", None),
+            ("(-32512) SSL - Memory allocation failed", Some(-0x7f00)),
+            ("connect(): start_ssl_client: -32512", Some(-0x7f00)),
             ("ssl keepalive timeout -5000", None),
             ("nvs_open failed: ret = -0x1102", None),
             ("stack moved by -0x7f00", None),
