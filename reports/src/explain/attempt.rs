@@ -6,6 +6,7 @@
 
 use super::certificate::PeerCertificates;
 use super::dump::Dump;
+use super::errors::is_known;
 use super::hello::{HelloLines, suite_word};
 use super::told;
 use crate::diagnosis::facts;
@@ -312,6 +313,10 @@ impl Attempt {
                 self.hello.written = true;
             }
             "free" => self.freed = true,
+            // An application calls again after a number of its own that means: nothing there yet.
+            "handshake" if self.error.as_ref().is_some_and(|spot| !is_known(-spot.value)) => {
+                self.error = None;
+            }
             // Who sends an alert over a certificate does not go on.
             "send alert message" if self.refusing && self.error.is_none() => {
                 self.error = self.unverified.clone();

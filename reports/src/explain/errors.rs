@@ -125,6 +125,9 @@ pub fn describe(error: i32, versions: Versions) -> String {
         return format!("-{number} {}", with_meaning(named.clone()));
     }
     let text = named.map(with_meaning).unwrap_or_else(|| {
+        if number > HIGH | LOW {
+            return "which is no error of mbedTLS, but the application's own".to_owned();
+        }
         let parts = [number & HIGH, number & LOW].into_iter().filter(|number| *number != 0);
         let parts: Vec<_> = parts
             .map(|number| {

@@ -216,11 +216,18 @@ fn context(text: &str) -> &str {
     if is_address && has_digit { rest.trim_start() } else { text }
 }
 
-/// `|3| text`.
+/// `|3| text`, as the library's examples print it; `[3] text` and, of `[ssl_tls.c:12 3]: text`, `3]:
+/// text`, as others do.
 fn level(text: &str) -> (Option<u8>, &str) {
     match text.as_bytes() {
         [b'|', digit @ b'0'..=b'9', b'|', ..] => {
             (Some(digit - b'0'), text.get(3..).unwrap_or_default().trim_start())
+        }
+        [b'[', digit @ b'1'..=b'5', b']', b' ', ..] => {
+            (Some(digit - b'0'), text.get(4..).unwrap_or_default())
+        }
+        [digit @ b'1'..=b'5', b']', b':', b' ', ..] => {
+            (Some(digit - b'0'), text.get(4..).unwrap_or_default())
         }
         _ => (None, text),
     }
@@ -242,6 +249,8 @@ mod tests {
             "C:\\sdk\\ssl_cli.c:0717:\t|2| => write client hello",
             "\u{2026}/ssl_cli.c:0717:\u{a0}|2| => write client hello",
             "ssl_cli.c(0717): => write client hello",
+            "ssl_cli.c:717: [2] => write client hello",
+            "mbed TLS[ssl_cli.c:717 2]: => write client hello",
             "<INFO> [/src/hal_tls.c #107] [/src/ssl_cli.c]:[717]: => write client hello",
             "debug in [/sdk/ssl_cli.c():717]: => write client hello",
             "0x2000baa0 => ../src/ssl_cli.c:717: => write client hello",

@@ -28,7 +28,7 @@ const RESULT_WORDS: [&str; 7] = ["ret=", "ret ", "ret:", "ret(", "rc=", "rc:", "
 
 /// Parts of what `mbedtls_strerror` says of the errors that people paste most, for programs that
 /// print the text alone.
-const TEXTS: [(&str, i32); 20] = [
+const TEXTS: [(&str, i32); 25] = [
     ("x509 - certificate verification failed", 0x2700),
     ("ssl - a fatal alert message", 0x7780),
     ("ssl - memory allocation failed", 0x7f00),
@@ -44,6 +44,11 @@ const TEXTS: [(&str, i32); 20] = [
     ("ssl - a field in a message was incorrect", 0x6600),
     ("ssl - none of the common ciphersuites", 0x6980),
     ("ssl - internal error", 0x6c00),
+    ("ssl - attempt to verify a certificate without", 0x5d80),
+    ("ssl - the requested feature is not available", 0x7080),
+    ("ssl - bad input parameters", 0x7100),
+    ("ssl - handshake protocol not within", 0x6e80),
+    ("x509 - a fatal error occurred", 0x3000),
     ("net - connection was reset", 0x0050),
     ("net - failed to get an ip address", 0x0052),
     ("net - the connection to the given server", 0x0044),
@@ -64,6 +69,8 @@ struct About {
     spoken: bool,
     /// A result of a call; or there is nothing but the number.
     result: bool,
+    /// A handshake.
+    handshake: bool,
     /// PSA's functions, whose errors are other numbers, or the whole library's, which in 4.x are these.
     psa: bool,
     /// Verify flags, which are no error.
@@ -84,6 +91,7 @@ impl About {
             result: has(&RESULT_WORDS)
                 || RESULT.iter().any(|part| lower.contains(part))
                 || lower.trim().len() <= ALONE,
+            handshake: lower.contains("handshake"),
             psa: begins_word(lower, "psa") || lower.contains("mbedtls"),
             flags: lower.contains("flag") || lower.contains("verify result"),
             kept: lower.contains("stack err") || lower.contains("mbedtls failure"),
@@ -190,13 +198,21 @@ fn error_named(text: &str) -> Option<i32> {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         rest.get(..end.unwrap_or(rest.len()))
     };
-    let number = match ["MBEDTLS_ERR_", "POLARSSL_ERR_"]
-        .into_iter()
-        .find_map(|prefix| Some(text.find(prefix)? + prefix.len()))
-    {
-        Some(from) => named(&name(from)?.replace("MALLOC_FAILED", "ALLOC_FAILED"))?,
-        None => named(name(text.find("PSA_ERROR_")?)?)?,
-    };
+    let prefixes = ["MBEDTLS_ERR_", "POLARSSL_ERR_"];
+    let number =
+        match prefixes.into_iter().find_map(|prefix| Some(text.find(prefix)? + prefix.len())) {
+            Some(from) => {
+                let upper = name(from)?;
+                // Both modules of an error in two parts, as MicroPython prints them.
+                let rest = text.get(from + upper.len()..)?;
+                let lower = rest
+                    .strip_prefix("+MBEDTLS_ERR_")
+                    .and_then(|rest| name(text.len() - rest.len()));
+                let upper = named(&upper.replace("MALLOC_FAILED", "ALLOC_FAILED"))?;
+                upper + lower.and_then(named).unwrap_or(0)
+            }
+            None => named(name(text.find("PSA_ERROR_")?)?)?,
+        };
     (!TRY_AGAIN.contains(&number)).then_some(number)
 }
 
@@ -270,24 +286,24 @@ impl Written<'_> {
         (error > 0).then_some(-error)
     }
 
-    /// `-29312`; or `-7280`, which some print in hexadecimal without saying so: a decimal reading
-    /// that is two errors in one yields to a hexadecimal one that is a single error.
+    /// `-29312`; or `-7280`, which some print in hexadecimal without saying so. What may be both is
+    /// decimal if that is a single error; but of a handshake it is hexadecimal, since below 8000
+    /// decimal errors are all of PEM files and PKCS #12.
     fn decimal_or_bare(&self, about: &About) -> Option<i32> {
-        let decimal: Option<i32> = self.digits.parse().ok();
-        if let Some(number) =
-            decimal.filter(|number| is_exact(*number) && about.allows(*number, 10, self.called))
-        {
-            return Some(number);
+        let read = |radix| {
+            let number = i32::from_str_radix(self.digits, radix).ok()?;
+            // Bare hexadecimal has less to show for itself than with its `0x`.
+            let counts = about.allows(number, radix, self.called) && (radix == 10 || self.called);
+            counts.then_some(number)
+        };
+        let decimal = read(10);
+        let bare = if self.digits.len() == 4 && about.tls { read(16) } else { None };
+        let (exact, bare_exact) =
+            (decimal.filter(|number| is_exact(*number)), bare.filter(|number| is_exact(*number)));
+        match about.handshake {
+            true => bare.or(decimal),
+            false => exact.or(bare_exact).or(decimal).or(bare),
         }
-        if self.digits.len() == 4
-            && about.tls
-            && let Ok(number) = i32::from_str_radix(self.digits, 16)
-            && is_exact(number)
-            && about.allows(number, 16, self.called)
-        {
-            return Some(number);
-        }
-        decimal.filter(|number| about.allows(*number, 10, self.called))
     }
 }
 
@@ -314,6 +330,13 @@ mod tests {
             ("TLSError([0x6980] no suite)", Some(-0x6980)),
             ("tls: handshake error: -7780", Some(-0x7780)),
             ("tls: handshake error: -2700", Some(-0x2700)),
+            ("mbedtls_ssl_handshake error: -4290", Some(-0x4290)),
+            ("mbedtls_x509_crt_parse returned -8576", Some(-0x2180)),
+            (
+                "(-17040, 'MBEDTLS_ERR_RSA_PUBLIC_FAILED+MBEDTLS_ERR_MPI_ALLOC_FAILED')",
+                Some(-0x4290),
+            ),
+            ("SSL - Attempt to verify a certificate without an expected hostname", Some(-0x5d80)),
             ("mbedtls_net_connect returned -0x52mqtt: closed", Some(-0x52)),
             ("SSL error: SSL - The connection indicated an EOF", Some(-0x7280)),
             ("psa_generate_key() returned -137", Some(-137)),

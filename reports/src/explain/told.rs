@@ -135,8 +135,8 @@ impl Attempt {
             };
             self.mqtt = Some(Spot { value, line, quote: text.to_owned() });
         }
-        // The library's example clients and Arduino's say so once the handshake is over.
-        if text.contains("Ciphersuite is TLS") {
+        // The library's example clients, Arduino's and NodeMCU's say so once the handshake is over.
+        if ["Ciphersuite is TLS", "client handshake ok"].iter().any(|words| text.contains(words)) {
             self.over.get_or_insert_with(at);
         }
         let lower = text.to_ascii_lowercase();

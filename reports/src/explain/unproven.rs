@@ -8,10 +8,12 @@ use crate::diagnosis::{Cause, Diagnosis, alert_text, causes_of};
 use suites::outcome::phase_name;
 
 /// Other libraries, and words that only their lines have.
-const STRANGERS: [(&str, &[&str]); 9] = [
-    ("OpenSSL", &["SSL routines", "openssl error", "[SSL: ", "SSL_ERROR_SYSCALL"]),
+const STRANGERS: [(&str, &[&str]); 10] = [
+    (OPENSSL, &["SSL routines", "OpenSSL: error", "BIO read", "[SSL: ", "SSL_ERROR_SYSCALL"]),
     ("wolfSSL", &["wolfssl", "wolfSSL", "PreVerify 0"]),
-    ("BearSSL", &["BSSL:", "BearSSL"]),
+    // Tasmota has no other.
+    ("BearSSL", &["BSSL:", "BearSSL", "MQT: TLS connection error"]),
+    ("the DTLS of Java (Californium)", &["eclipse.californium"]),
     ("axTLS", &["axtls", "axTLS", "Error: SSL error ", "Client Hello (1)"]),
     ("GnuTLS", &["gnutls", "GnuTLS", "GNUTLS_"]),
     ("the TLS of Windows (Schannel)", &["schannel", "SEC_E_"]),
@@ -19,6 +21,9 @@ const STRANGERS: [(&str, &[&str]); 9] = [
     ("the TLS of Go", &["x509: certificate ", "remote error: tls: ", "tls: failed to verify"]),
     ("rustls", &["rustls"]),
 ];
+
+/// What most brokers run on.
+const OPENSSL: &str = "OpenSSL";
 
 /// SDKs, by words in their lines, and how each is made to print the library's debug output.
 /// Source: the Kconfig options of ESP-IDF and Zephyr; `lastError` of `WiFiClientSecure`.
@@ -110,6 +115,14 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
             Cause::ClockNotSet,
             Cause::VerifyFailureIgnored,
         ];
+    }
+    // Lines of the broker's beside those of the client.
+    if let Some(other) = read.stranger.as_ref().filter(|other| other.value == OPENSSL)
+        && !attempt.is_empty()
+    {
+        diagnosis
+            .evidence
+            .push(format!("{}: the other end's own word", quoted(other.line, &other.quote)));
     }
     if attempt.datagrams {
         // What they say of the other end is said of TLS over TCP.
