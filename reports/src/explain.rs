@@ -20,6 +20,7 @@ mod numbers;
 mod told;
 mod unproven;
 mod version;
+mod words;
 
 pub(crate) use attempt::Attempt;
 
@@ -151,10 +152,6 @@ struct Reader {
     errors: BTreeMap<i32, usize>,
     /// What there is if there is nothing.
     none: Attempt,
-    /// Another library than mbedTLS, whose lines these look like.
-    stranger: Option<Spot<&'static str>>,
-    /// How to get more out of the SDK that wrote these lines.
-    hint: Option<&'static str>,
 }
 
 impl Reader {
@@ -194,10 +191,6 @@ impl Reader {
         if line.text.contains("client state: MBEDTLS_SSL_") {
             self.speaker.take_named_state();
         }
-        if line.source.is_none() {
-            self.stranger = self.stranger.take().or_else(|| unproven::stranger(number, line.text));
-            self.hint = self.hint.or_else(|| unproven::hint(plain));
-        }
         let Some(current) = self.attempts.last_mut() else { return };
         if current.is_over_before(line.text, line.source.is_some()) {
             current.finish_dump();
@@ -235,6 +228,16 @@ impl Reader {
         let ended = self.attempts.iter().rev().find(|attempt| attempt.has_end());
         let begun = self.attempts.iter().rev().find(|attempt| !attempt.is_empty());
         ended.or(begun).unwrap_or(&self.none)
+    }
+
+    /// Another library than mbedTLS, whose lines some of these look like.
+    fn stranger(&self) -> Option<&Spot<&'static str>> {
+        self.attempts.last()?.stranger.as_ref()
+    }
+
+    /// How to get more out of the SDK that wrote these lines.
+    fn hint(&self) -> Option<&'static str> {
+        self.attempts.last()?.hint
     }
 
     fn errors(&self) -> Vec<String> {

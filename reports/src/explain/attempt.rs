@@ -8,7 +8,7 @@ use super::certificate::PeerCertificates;
 use super::dump::Dump;
 use super::errors::is_known;
 use super::hello::{HelloLines, suite_word};
-use super::told;
+use super::words::Said;
 use crate::diagnosis::facts;
 use suites::outcome::AlertSeen;
 use wire::message::Phase;
@@ -110,12 +110,18 @@ pub(crate) struct Attempt {
     pub network: Option<Spot<&'static str>>,
     /// The client had no more time, as the application tells it.
     pub late: Option<Spot<()>>,
+    /// The application said that the handshake failed.
+    pub failed: Option<Spot<()>>,
     /// These lines are a server's.
     pub server: Option<Spot<()>>,
     /// These lines are of DTLS.
     pub datagrams: bool,
     /// The log is about TLS; an application's number may be an error of the library's.
     pub spoken: bool,
+    /// Another library than mbedTLS, which had a line in the log.
+    pub stranger: Option<Spot<&'static str>>,
+    /// How to get more out of the SDK that wrote the log.
+    pub hint: Option<&'static str>,
     /// The application said that it gives this connection up.
     pub gave_up: bool,
     /// A session ticket was read to its end.
@@ -138,7 +144,12 @@ pub(crate) enum Refused {
 impl Attempt {
     /// The next one in the same log.
     pub fn after(last: &Self) -> Self {
-        Self { spoken: last.spoken, ..Self::default() }
+        Self {
+            spoken: last.spoken,
+            stranger: last.stranger.clone(),
+            hint: last.hint,
+            ..Self::default()
+        }
     }
 
     /// Whether anything of a connection was told.
@@ -168,6 +179,7 @@ impl Attempt {
             || self.unverified.is_some()
             || self.network.is_some()
             || self.late.is_some()
+            || self.failed.is_some()
     }
 
     /// Whether the lines are a server's, and of no client.
@@ -218,11 +230,19 @@ impl Attempt {
             return;
         }
         let spot = || Spot { value: (), line, quote: text.to_owned() };
-        if told::is_servers(text) {
+        // The library's own words say what a line of the library is about.
+        let said = if librarys { Said::default() } else { Said::of(text) };
+        if said.server {
             self.server.get_or_insert_with(spot);
         }
-        self.datagrams |= told::is_of_datagrams(text);
+        self.datagrams |=
+            said.datagrams || text.contains("[254:") || text.contains("hello verify request");
         self.spoken |= librarys;
+        self.stranger = self
+            .stranger
+            .take()
+            .or_else(|| said.stranger.map(|value| Spot { value, line, quote: text.to_owned() }));
+        self.hint = self.hint.or(said.hint);
         if let Some(phase) = state(text) {
             self.enter(phase, line, text);
         } else if let Some(name) = text.strip_prefix("=> ") {
@@ -237,7 +257,7 @@ impl Attempt {
             || self.record_line(line, text)
             || self.alert_line(line, text))
         {
-            self.other_line(line, text);
+            self.other_line(line, text, &said);
         }
     }
 
@@ -452,7 +472,7 @@ impl Attempt {
         true
     }
 
-    fn other_line(&mut self, line: usize, text: &str) {
+    fn other_line(&mut self, line: usize, text: &str, said: &Said) {
         let spot = |value| Some(Spot { value, line, quote: text.to_owned() });
         if let Some(flags) = text.strip_prefix("! Certificate verification flags ") {
             self.flags =
@@ -470,7 +490,7 @@ impl Attempt {
         {
             self.fragmented = Some(Spot { value: (0, 0), line, quote: text.to_owned() });
         } else if !self.peer.take(line, text) {
-            self.take_told(line, text);
+            self.take_told(line, text, said);
         }
     }
 }

@@ -170,10 +170,23 @@ fn untagged(plain: &str) -> &str {
     text.trim_start_matches(['>', ' '])
 }
 
-/// How the names of the sources begin that print debug output.
-const LIBRARYS: &str = "ssl_";
-/// Those of its example programs do not.
-const EXAMPLES: [&str; 3] = ["ssl_client1.c", "ssl_client2.c", "ssl_server"];
+/// The sources that print debug output, without `.c` or `.h`, in all versions; and how the names of
+/// those begin that 3.x split off.
+const SOURCES: [&str; 12] = [
+    "ssl_cli",
+    "ssl_srv",
+    "ssl_tls",
+    "ssl_msg",
+    "ssl_client",
+    "ssl_cache",
+    "ssl_cookie",
+    "ssl_ticket",
+    "ssl_ciphersuites",
+    "ssl_misc",
+    "ssl_internal",
+    "ssl_debug_helpers_generated",
+];
+const SPLIT_OFF: [&str; 2] = ["ssl_tls12_", "ssl_tls13_"];
 /// What stands between a file's name and the line in it, at most.
 const BETWEEN: &str = ":()[]# ,L";
 
@@ -192,7 +205,8 @@ fn tag(line: &str) -> Option<((&str, u32), &str)> {
                 at + before.get(at..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8)
             });
         let file = line.get(start..dot + 2)?;
-        if !file.starts_with(LIBRARYS) || EXAMPLES.iter().any(|example| file.starts_with(example)) {
+        let name = line.get(start..dot)?;
+        if !SOURCES.contains(&name) && !SPLIT_OFF.iter().any(|half| name.starts_with(half)) {
             continue;
         }
         let between = after.find(|c: char| !BETWEEN.contains(c)).unwrap_or(after.len());

@@ -12,6 +12,7 @@
 //! in a line about TLS; and a positive number only in one that also calls it an error.
 
 use super::errors::{is_exact, is_known, is_psa, named};
+use super::words::{Said, begins_word};
 
 /// No errors: the caller is asked to call again.
 const TRY_AGAIN: [i32; 6] = [0x6900, 0x6880, 0x7000, 0x6500, 0x4b00, 0x6580];
@@ -19,42 +20,9 @@ const TRY_AGAIN: [i32; 6] = [0x6900, 0x6880, 0x7000, 0x6500, 0x4b00, 0x6580];
 /// Numbers below this are those of lower modules, and of too many other things.
 const SHORT: i32 = 0x1000;
 
-/// Words of which one shows that a line is about TLS.
-const OF_TLS: [&str; 7] =
-    ["tls", "ssl", "handshake", "x509", "crt_parse", "ctr_drbg", "crt-bundle"];
 /// Parts of words of which one shows that a number is a result, and whole words that do.
 const RESULT: [&str; 3] = ["err", "fail", "return"];
 const RESULT_WORDS: [&str; 7] = ["ret=", "ret ", "ret:", "ret(", "rc=", "rc:", "res="];
-
-/// Parts of what `mbedtls_strerror` says of the errors that people paste most, for programs that
-/// print the text alone.
-const TEXTS: [(&str, i32); 25] = [
-    ("x509 - certificate verification failed", 0x2700),
-    ("ssl - a fatal alert message", 0x7780),
-    ("ssl - memory allocation failed", 0x7f00),
-    ("bignum - memory allocation failed", 0x0010),
-    ("pk - memory allocation failed", 0x3f80),
-    ("x509 - allocation of memory failed", 0x2880),
-    ("ssl - the connection indicated an eof", 0x7280),
-    ("ssl - the peer notified us", 0x7880),
-    ("ssl - the operation timed out", 0x6800),
-    ("ssl - an invalid ssl record", 0x7200),
-    ("ssl - an unexpected message", 0x7700),
-    ("ssl - verification of the message mac failed", 0x7180),
-    ("ssl - a field in a message was incorrect", 0x6600),
-    ("ssl - none of the common ciphersuites", 0x6980),
-    ("ssl - internal error", 0x6c00),
-    ("ssl - attempt to verify a certificate without", 0x5d80),
-    ("ssl - the requested feature is not available", 0x7080),
-    ("ssl - bad input parameters", 0x7100),
-    ("ssl - handshake protocol not within", 0x6e80),
-    ("x509 - a fatal error occurred", 0x3000),
-    ("net - connection was reset", 0x0050),
-    ("net - failed to get an ip address", 0x0052),
-    ("net - the connection to the given server", 0x0044),
-    ("net - reading information from the socket", 0x004c),
-    ("net - sending information through the socket", 0x004e),
-];
 
 /// Whether the number is no error, but a request to be called again.
 pub(super) fn is_try_again(error: i32) -> bool {
@@ -83,16 +51,16 @@ struct About {
 const ALONE: usize = 16;
 
 impl About {
-    fn of(lower: &str, spoken: bool) -> Self {
-        let has = |words: &[&str]| words.iter().any(|word| begins_word(lower, word));
+    fn of(lower: &str, said: &Said, spoken: bool) -> Self {
+        let has = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
         Self {
-            tls: is_of_tls(lower),
+            tls: said.of_tls,
             spoken,
             result: has(&RESULT_WORDS)
                 || RESULT.iter().any(|part| lower.contains(part))
                 || lower.trim().len() <= ALONE,
             handshake: lower.contains("handshake"),
-            psa: begins_word(lower, "psa") || lower.contains("mbedtls"),
+            psa: has_word(lower, "psa") || lower.contains("mbedtls"),
             flags: lower.contains("flag") || lower.contains("verify result"),
             kept: lower.contains("stack err") || lower.contains("mbedtls failure"),
         }
@@ -116,11 +84,6 @@ impl About {
             (_, false, exact) => self.tls && called && exact && (0x42..=0x52).contains(&number),
         }
     }
-}
-
-/// Whether a line, in small letters, is about TLS.
-pub(super) fn is_of_tls(lower: &str) -> bool {
-    OF_TLS.iter().any(|word| begins_word(lower, word))
 }
 
 /// Words, whole, that call the number after them a result.
@@ -155,40 +118,26 @@ fn is_called_result(before: &str, after: &str) -> bool {
     CALLS.contains(&word)
         || RESULT.iter().any(|part| word.contains(part))
         || word.ends_with(')')
-        || is_of_tls(word)
+        || Said::of(word).of_tls
         || MODULES.iter().any(|module| after.starts_with(module))
 }
 
-/// Whether `word` stands in the text as a word or the beginning of one; `mbedtls` and `dtls` count as
-/// `tls`.
-fn begins_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text.get(..at).unwrap_or_default();
-        !before.ends_with(|c: char| c.is_ascii_alphabetic())
-            || before.ends_with("mbed")
-            || before.ends_with("polar")
-            || before.ends_with('d')
-                && !before
-                    .get(..before.len() - 1)
-                    .unwrap_or_default()
-                    .ends_with(|c: char| c.is_ascii_alphabetic())
-    })
+/// Whether `word` stands in the text as a word or the beginning of one.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| begins_word(text, at))
 }
 
 /// The library's error in a line of an application, as a negative number; `spoken` says that the log
 /// has been about TLS before.
 #[must_use]
-pub fn error_in(text: &str, spoken: bool) -> Option<i32> {
+pub(super) fn error_in(text: &str, said: &Said, spoken: bool) -> Option<i32> {
     if let Some(number) = error_named(text) {
         return Some(-number);
     }
     let lower = text.to_ascii_lowercase();
-    let about = About::of(&lower, spoken);
+    let about = About::of(&lower, said, spoken);
     let found = written_numbers(&lower).filter_map(|written| written.error(&about)).last();
-    found.or_else(|| {
-        let (_, number) = TEXTS.iter().find(|(text, _)| lower.contains(text))?;
-        Some(-number)
-    })
+    found.or(said.error)
 }
 
 /// `MBEDTLS_ERR_SSL_CONN_EOF`, as it was `POLARSSL_ERR_...` before 2.0; `PSA_ERROR_...`.
@@ -371,7 +320,7 @@ mod tests {
             ("-0x7f00", Some(-0x7f00)),
             ("ssl ret -", None),
         ] {
-            assert_eq!(error_in(text, false), number, "{text}");
+            assert_eq!(error_in(text, &Said::of(text), false), number, "{text}");
         }
     }
 
@@ -386,7 +335,7 @@ mod tests {
             ("rssi -80", None),
             ("timeout -10000", None),
         ] {
-            assert_eq!(error_in(text, true), number, "{text}");
+            assert_eq!(error_in(text, &Said::of(text), true), number, "{text}");
         }
     }
 }

@@ -2,43 +2,10 @@
 
 use super::attempt::{Attempt, Spot};
 use super::errors::{Versions, describe};
-use super::told::{NO_CONNECTION, NO_NAME, NO_SOCKET};
+use super::words::{NO_CONNECTION, NO_NAME, NO_SOCKET, OPENSSL};
 use super::{Beside, Reader, quoted};
 use crate::diagnosis::{Cause, Diagnosis, alert_text, causes_of};
 use suites::outcome::phase_name;
-
-/// Other libraries, and words that only their lines have.
-const STRANGERS: [(&str, &[&str]); 10] = [
-    (OPENSSL, &["SSL routines", "OpenSSL: error", "BIO read", "[SSL: ", "SSL_ERROR_SYSCALL"]),
-    ("wolfSSL", &["wolfssl", "wolfSSL", "PreVerify 0"]),
-    // Tasmota has no other.
-    ("BearSSL", &["BSSL:", "BearSSL", "MQT: TLS connection error"]),
-    ("the DTLS of Java (Californium)", &["eclipse.californium"]),
-    ("axTLS", &["axtls", "axTLS", "Error: SSL error ", "Client Hello (1)"]),
-    ("GnuTLS", &["gnutls", "GnuTLS", "GNUTLS_"]),
-    ("the TLS of Windows (Schannel)", &["schannel", "SEC_E_"]),
-    ("the TLS of Java", &["javax.net.ssl", "SSLHandshakeException"]),
-    ("the TLS of Go", &["x509: certificate ", "remote error: tls: ", "tls: failed to verify"]),
-    ("rustls", &["rustls"]),
-];
-
-/// What most brokers run on.
-const OPENSSL: &str = "OpenSSL";
-
-/// SDKs, by words in their lines, and how each is made to print the library's debug output.
-/// Source: the Kconfig options of ESP-IDF and Zephyr; `lastError` of `WiFiClientSecure`.
-const HINTS: [(&str, &str); 7] = [
-    ("ssl_client.cpp", ARDUINO),
-    ("WiFiClientSecure", ARDUINO),
-    ("esp-tls", ESP_IDF),
-    ("esp_tls", ESP_IDF),
-    ("net_sock_tls", ZEPHYR),
-    ("Booting Zephyr", ZEPHYR),
-    ("zephyr_debug", ZEPHYR),
-];
-const ARDUINO: &str = "in Arduino for ESP32 the library is built without its debug output: set Core Debug Level to Verbose, and print what lastError of WiFiClientSecure gives";
-const ESP_IDF: &str = "in ESP-IDF: CONFIG_MBEDTLS_DEBUG=y, CONFIG_MBEDTLS_DEBUG_LEVEL_VERBOSE=y and esp_log_level_set(\"mbedtls\", ESP_LOG_VERBOSE)";
-const ZEPHYR: &str = "in Zephyr: CONFIG_MBEDTLS_DEBUG=y and CONFIG_MBEDTLS_LOG_LEVEL_DBG=y";
 
 /// `MBEDTLS_ERR_SSL_INTERNAL_ERROR` and `PSA_ERROR_BAD_STATE`: what comes of a PSA function that was
 /// called before `psa_crypto_init`.
@@ -46,18 +13,6 @@ const INTERNAL_ERROR: i32 = -0x6c00;
 const BAD_STATE: i32 = -137;
 /// `MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET` of 3.x.
 const TICKET: i32 = -0x7b00;
-
-/// The library whose line this looks like, if it is another than mbedTLS.
-pub(super) fn stranger(line: usize, text: &str) -> Option<Spot<&'static str>> {
-    let (name, _) =
-        STRANGERS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word)))?;
-    Some(Spot { value: name, line, quote: text.to_owned() })
-}
-
-/// What makes the SDK that wrote this line say more.
-pub(super) fn hint(text: &str) -> Option<&'static str> {
-    HINTS.iter().find(|(words, _)| text.contains(words)).map(|(_, hint)| *hint)
-}
 
 /// The error that the attempt ended with.
 fn error(attempt: &Attempt) -> Option<&Spot<i32>> {
@@ -76,7 +31,7 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
             diagnosis.evidence.push(quoted(spot.line, &spot.quote));
         }
     } else if attempt.is_empty() {
-        nothing(diagnosis, read);
+        nothing(diagnosis, attempt, read);
     } else if let Some((spot, say, fix)) = error.and_then(telling) {
         diagnosis.summary = format!("{say}: {}", describe(spot.value, read.speaker.versions()));
         diagnosis.fix = vec![fix.to_owned()];
@@ -117,7 +72,7 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
         ];
     }
     // Lines of the broker's beside those of the client.
-    if let Some(other) = read.stranger.as_ref().filter(|other| other.value == OPENSSL)
+    if let Some(other) = read.stranger().filter(|other| other.value == OPENSSL)
         && !attempt.is_empty()
     {
         diagnosis
@@ -133,15 +88,18 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
     }
 }
 
-/// A log without a connection in it.
-fn nothing(diagnosis: &mut Diagnosis, read: &Reader) {
-    diagnosis.summary = match &read.stranger {
+/// A log in which nothing of the library's own tells of a connection.
+fn nothing(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
+    diagnosis.summary = match read.stranger() {
         Some(other) if !read.speaker.spoke() => {
             diagnosis.evidence.push(quoted(other.line, &other.quote));
             format!(
                 "these lines look like those of {}, and only mbedTLS is explained here",
                 other.value
             )
+        }
+        _ if attempt.failed.is_some() => {
+            "the log says that the handshake failed, and not by which error".to_owned()
         }
         _ if read.speaker.spoke() => {
             "the lines of mbedTLS in this log do not tell how a connection ended".to_owned()
@@ -228,7 +186,7 @@ pub(super) fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> V
     if never_began(attempt).is_some() {
         return next;
     }
-    if read.stranger.is_some() && attempt.is_empty() && !read.speaker.spoke() {
+    if read.stranger().is_some() && attempt.is_empty() && !read.speaker.spoke() {
         return vec!["the log of the device itself, if its client is mbedTLS".to_owned()];
     }
     let level = read.level.or_else(|| attempt.guessed_level());
@@ -241,7 +199,7 @@ pub(super) fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> V
                 Some(level) => format!("debug level 4, this log has level {level}"),
             }
         ));
-        next.extend(read.hint.map(str::to_owned));
+        next.extend(read.hint().map(str::to_owned));
     }
     let unverified = attempt.unverified.is_some()
         || error(attempt).is_some_and(|spot| matches!(spot.value, -0x2700 | -0x3000));
