@@ -9,6 +9,7 @@ use crate::tap::Tap;
 use std::thread;
 use std::time::{Duration, Instant};
 use suites::broker::{BrokerProfile, Fault, Misbehaviour, Stage};
+use suites::key_exchange::KeyExchange;
 use suites::stream::{ContentType, RECORD_HEADER, Stream};
 use wire::tls::ProtocolVersion;
 
@@ -18,6 +19,8 @@ const NO_CONTENT_TYPE: u8 = 99;
 const NO_VERSION: [u8; 2] = [2, 0];
 /// What a web server says to a ClientHello, RFC 9112 4.
 const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// `HashAlgorithm` of RFC 5246 7.4.1.4.1.
+const MD5: u8 = 1;
 /// CONNACK with return code 0, MQTT 3.1.1 section 3.2.
 const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
@@ -102,6 +105,13 @@ impl Mischief<'_> {
                 output.iter_mut().skip(1).zip(NO_VERSION).for_each(|(byte, wrong)| *byte = wrong);
             }
             Fault::BadMac => output.iter_mut().rev().take(1).for_each(|byte| *byte ^= 0xff),
+            Fault::UnofferedHash => {
+                let said = KeyExchange::find(&Stream::parse(&output), &output);
+                let at = said.and_then(|said| said.signed).map(|signed| signed.at);
+                if let Some(hash) = at.and_then(|at| output.get_mut(at)) {
+                    *hash = MD5;
+                }
+            }
             Fault::ByteByByte { pause_ms } => {
                 self.drip(&output, pause_ms);
                 return Ok(());

@@ -19,6 +19,7 @@ pub mod cell;
 pub mod file;
 pub mod fingerprint;
 pub mod hello;
+pub mod key_exchange;
 pub mod known;
 pub mod library;
 pub mod names;

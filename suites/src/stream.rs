@@ -135,6 +135,28 @@ impl Stream {
         stream
     }
 
+    /// The handshake messages in the clear that lie whole in one record: type, and where the body
+    /// stands in `bytes`, from which this was made.
+    #[must_use]
+    pub fn messages(&self, bytes: &[u8]) -> Vec<(u8, Range<usize>)> {
+        let mut found = Vec::new();
+        let clear =
+            |record: &&Record| record.content == ContentType::Handshake && !record.encrypted;
+        for record in self.records.iter().filter(clear) {
+            let mut at = record.range.start + RECORD_HEADER;
+            while let Some([kind, l0, l1, l2]) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+            {
+                let start = at + 4;
+                at = start + u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
+                if at > record.range.end {
+                    break;
+                }
+                found.push((*kind, start..at));
+            }
+        }
+        found
+    }
+
     /// An alert of two bytes is in the clear wherever it stands: no encryption of TLS adds nothing.
     /// It may stand behind a ChangeCipherSpec, because in TLS 1.3 that is only for show and mbedTLS
     /// begins to encrypt later.

@@ -1,9 +1,10 @@
 //! What a server says to a ClientHello, as far as it says it in the clear.
 
+use suites::key_exchange::KeyExchange;
 use suites::stream::{ContentType, RECORD_HEADER, Stream};
 use tls_parser::{
-    TlsCipherKx, TlsCipherSuite, TlsExtension, TlsMessage, TlsMessageHandshake,
-    parse_tls_message_handshake, parse_tls_server_hello_extensions,
+    TlsExtension, TlsMessage, TlsMessageHandshake, parse_tls_message_handshake,
+    parse_tls_server_hello_extensions,
 };
 use wire::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -99,8 +100,9 @@ impl Flight {
                 self.chain = list.cert_chain.iter().map(|one| one.data.to_vec()).collect();
             }
             TlsMessageHandshake::ServerKeyExchange(exchange) => {
-                // What is cut short says nothing.
-                let _said: Option<()> = self.note_exchange(exchange.parameters);
+                let said = KeyExchange::parse(self.suite, self.version, exchange.parameters);
+                (self.group, self.dh_bits) = (said.group, said.dh_bits);
+                self.scheme = said.signed.map(|signed| signed.scheme);
             }
             TlsMessageHandshake::CertificateRequest(_) => self.asks_for_certificate = true,
             TlsMessageHandshake::ServerDone(_) => return true,
@@ -114,44 +116,6 @@ impl Flight {
     fn note_request(&mut self, message: &[u8]) {
         self.asks_for_certificate |= message.first() == Some(&13);
     }
-
-    /// ServerKeyExchange: RFC 8422 5.4, RFC 5246 7.4.3, with a hint before it RFC 5489 2.
-    fn note_exchange(&mut self, parameters: &[u8]) -> Option<()> {
-        let known = TlsCipherSuite::from_id(self.suite.0)?;
-        let mut rest = parameters;
-        if known.name.contains("_PSK_") {
-            take(&mut rest)?;
-        }
-        match known.kx {
-            TlsCipherKx::Ecdhe => {
-                let (head, point) = rest.split_first_chunk()?;
-                let [3, high, low, length] = *head else { return None };
-                self.group = Some(NamedGroup(u16::from_be_bytes([high, low])));
-                rest = point.get(usize::from(length)..)?;
-            }
-            TlsCipherKx::Dhe => {
-                let prime = take(&mut rest)?;
-                let leading = prime.iter().take_while(|byte| **byte == 0).count();
-                let top = prime.get(leading)?;
-                self.dh_bits = Some((prime.len() - leading) * 8 - top.leading_zeros() as usize);
-                take(&mut rest)?;
-                take(&mut rest)?;
-            }
-            _ => return None,
-        }
-        if self.version >= ProtocolVersion::TLS1_2 {
-            self.scheme = rest.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
-        }
-        Some(())
-    }
-}
-
-/// What stands behind a length of two bytes.
-fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, tail) = rest.split_first_chunk()?;
-    let (taken, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    *rest = tail;
-    Some(taken)
 }
 
 #[cfg(test)]

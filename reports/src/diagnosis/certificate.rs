@@ -263,12 +263,10 @@ impl Facts<'_> {
     }
 
     fn clock(&self, mut evidence: Vec<String>) -> Diagnosis {
-        let wrong = self.chain.clock.filter(|clock| never_set(*clock));
-        if let Some(clock) = wrong {
-            evidence.insert(
-                0,
-                format!("{}: its clock says {clock} seconds since 1970", self.places.client),
-            );
+        let wrong = self.never_set_clock();
+        if let Some((clock, place)) = wrong {
+            evidence
+                .insert(0, format!("{place}: the client's clock says {clock} seconds since 1970"));
         }
         let fix = vec![
             "set the clock before the handshake, for example by SNTP".to_owned(),
@@ -290,6 +288,11 @@ impl Facts<'_> {
                 candidates: vec![Cause::ClockNotSet, Cause::CertificateExpired],
             },
         }
+    }
+
+    /// The client's clock, if it was never set, and where it told the time.
+    pub(super) fn never_set_clock(&self) -> Option<&(u64, String)> {
+        self.chain.clock.as_ref().filter(|(clock, _)| never_set(*clock))
     }
 
     fn chain_too_long(&self) -> Option<Diagnosis> {
@@ -319,7 +322,7 @@ impl Facts<'_> {
 
 /// Whether a clock, in seconds since 1970, was never set; all ones is what a time function says that
 /// has none.
-pub(super) fn never_set(clock: u64) -> bool {
+fn never_set(clock: u64) -> bool {
     clock < LONG_AGO || clock == u64::from(u32::MAX)
 }
 

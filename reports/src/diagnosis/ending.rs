@@ -323,7 +323,7 @@ impl Facts<'_> {
                 if two && self.client.is_two_four() {
                     list.push(Cause::SuitebProfileRejectsAll);
                 }
-                if self.chain.clock.is_some_and(certificate::never_set) {
+                if self.never_set_clock().is_some() {
                     list.push(Cause::ClockNotSet);
                 }
                 let rest = [
@@ -335,8 +335,7 @@ impl Facts<'_> {
                     Cause::WeakKey,
                 ];
                 list.extend(rest.into_iter().filter(|cause| {
-                    *cause != Cause::ClockNotSet
-                        || !self.chain.clock.is_some_and(certificate::never_set)
+                    *cause != Cause::ClockNotSet || self.never_set_clock().is_none()
                 }));
             }
             (Some(0x7200), None) => {

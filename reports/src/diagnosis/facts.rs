@@ -15,6 +15,7 @@ use crate::explain::Attempt;
 use crate::transcript::{Seen, Transcript, printable};
 use suites::broker::BrokerProfile;
 use suites::hello::{ClientHello, ServerHello};
+use suites::key_exchange::KeyExchange;
 use suites::outcome::{AlertLevel, AlertSeen, Close, End, Outcome, OutcomeKind, phase_name};
 use suites::predict::stack::Macros;
 use suites::profile::{ClientCertificate, ClientProfile};
@@ -110,10 +111,19 @@ pub(crate) struct Answer {
     pub stub: bool,
     /// A warning where a message was due.
     pub warning: Option<u8>,
-    /// Hash in the signature of ServerKeyExchange, RFC 5246 7.4.1.4.1.
-    pub hash: Option<u8>,
+    /// With what ServerKeyExchange says that it is signed, RFC 5246 7.4.1.4.1.
+    pub signed: Option<u16>,
+    /// The client's library says that it did not offer the hash in there.
+    pub unoffered: Option<Unoffered>,
     /// Bytes of it were seen at all.
     pub began: bool,
+}
+
+/// What the library says of a hash that it did not offer; 2.4.0 does not say which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unoffered {
+    /// `HashAlgorithm` of RFC 5246 7.4.1.4.1.
+    pub hash: Option<u8>,
 }
 
 /// What the client noticed of the broker's certificates.
@@ -125,8 +135,8 @@ pub(crate) struct Chain {
     pub proven: u32,
     /// What each of them was proven by.
     pub because: Vec<String>,
-    /// The client's clock as it told it, seconds since 1970.
-    pub clock: Option<u64>,
+    /// The client's clock as it told it, seconds since 1970, and where it did.
+    pub clock: Option<(u64, String)>,
 }
 
 /// Where things were seen: the words before an item of evidence.
@@ -168,7 +178,7 @@ impl<'a> Facts<'a> {
             outcome.verify_flags.get_or_insert_with(|| NO_FLAGS.to_owned());
         }
         let mut answer = Answer::of(&received, &transcript.bytes(End::Broker));
-        answer.hash = said.hash;
+        answer.unoffered = said.unoffered;
         if outcome.stage.is_none_or(|stage| stage >= Phase::MqttConnect) {
             answer.cut = false;
         }
@@ -279,7 +289,10 @@ impl Answer {
             cut: matches!(stream.rest, Rest::Partial { have: 1.., .. }) && !not_tls,
             stub: false,
             warning: stream.alerts.iter().find(|alert| alert.level == 1).map(|a| a.description.0),
-            hash: None,
+            signed: KeyExchange::find(stream, bytes)
+                .and_then(|said| said.signed)
+                .map(|signed| signed.scheme),
+            unoffered: None,
             began: !bytes.is_empty(),
         }
     }
@@ -338,7 +351,7 @@ fn content_length(build: &str) -> Option<usize> {
 #[derive(Default)]
 struct Said {
     alert: Option<AlertSeen>,
-    hash: Option<u8>,
+    unoffered: Option<Unoffered>,
     named_error: Option<String>,
     one_suite: Option<String>,
     /// The certificate's check failed, whatever its flags say.
@@ -365,7 +378,7 @@ impl Said {
         }
         said.unverified = attempt.unverified.is_some();
         said.alert = attempt.fatal_alert_from_broker();
-        said.hash = attempt.server_hash();
+        said.unoffered = attempt.unoffered_hash();
         said
     }
 }

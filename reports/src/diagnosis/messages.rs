@@ -18,6 +18,8 @@ const INVALID_RECORD: i32 = -0x7200;
 const UNEXPECTED_MESSAGE: i32 = -0x7700;
 /// `MBEDTLS_ERR_SSL_BAD_HS_SERVER_KEY_EXCHANGE` of 2.x.
 const BAD_SERVER_KEY_EXCHANGE: i32 = -0x7b00;
+/// `MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER` of 3.x.
+const ILLEGAL_PARAMETER: i32 = -0x6600;
 /// `MBEDTLS_ERR_SSL_CONN_EOF`.
 const CONN_EOF: i32 = -0x7280;
 
@@ -52,6 +54,9 @@ impl Facts<'_> {
                 )
             }),
             BAD_SERVER_KEY_EXCHANGE => self.hash(),
+            ILLEGAL_PARAMETER if self.outcome.stage == Some(Phase::ServerKeyExchange) => {
+                self.hash()
+            }
             _ => None,
         }
     }
@@ -169,26 +174,42 @@ impl Facts<'_> {
         }
     }
 
+    /// A hash in the signature of ServerKeyExchange that the client did not offer: 2.x looks at it
+    /// before it looks at the signature, and says so in an error line; 3.6 refuses what it does not
+    /// know, and tells nobody why.
     fn hash(&self) -> Option<Diagnosis> {
-        let hash = self.answer.hash?;
-        let offered = self.hello.as_ref()?.signature_algorithms.as_ref()?;
-        let name = match hash {
-            1 => "MD5",
-            2 => "SHA-1",
-            3 => "SHA-224",
-            4 => "SHA-256",
-            5 => "SHA-384",
-            6 => "SHA-512",
-            _ => return None,
-        };
-        (!offered.iter().any(|scheme| scheme >> 8 == u16::from(hash))).then(|| Diagnosis {
+        let told = self.answer.unoffered;
+        let offered = self.hello.as_ref().and_then(|hello| hello.signature_algorithms.as_ref());
+        let is_offered =
+            |hash: u8| offered.is_none_or(|list| list.iter().any(|it| it >> 8 == u16::from(hash)));
+        let [signed, _] = self.answer.signed.map_or([0; 2], u16::to_be_bytes);
+        let seen = (self.answer.signed.is_some() && !is_offered(signed)).then_some(signed);
+        if told.is_none() && seen.is_none() {
+            return None;
+        }
+        let hash = seen.or_else(|| told.and_then(|told| told.hash));
+        let name = hash.map_or_else(|| "another hash".to_owned(), hash_name);
+        Some(Diagnosis {
             cause: Cause::UnacceptableHash,
-            summary: format!("the broker signed its key exchange with {name}, which the client did not offer"),
-            evidence: self.evidence([format!("{}: ServerKeyExchange is signed with {name}", self.places.answer)]),
-            fix: vec![
-                "let the broker sign with SHA-256".to_owned(),
-                format!("or let the client take {name}: mbedtls_ssl_conf_sig_hashes, and the hash's own macro in the configuration header"),
-            ],
+            summary: format!(
+                "the broker signed its key exchange with {name}, which the client did not offer"
+            ),
+            evidence: self.evidence(seen.map(|_| {
+                format!(
+                    "{}: ServerKeyExchange says that it is signed with {name}",
+                    self.places.answer
+                )
+            })),
+            // MD5 is broken (RFC 6151 2): nobody should begin to offer it.
+            fix: match hash {
+                Some(1) => vec!["let the broker sign with SHA-256".to_owned()],
+                _ => vec![
+                    "let the broker sign with SHA-256".to_owned(),
+                    format!(
+                        "or let the client offer {name}: mbedtls_ssl_conf_sig_hashes, and the hash's own macro in the configuration header"
+                    ),
+                ],
+            },
             candidates: Vec::new(),
         })
     }
@@ -294,6 +315,19 @@ impl Facts<'_> {
                 "client and broker do not hold the same pre-shared key under the same identity",
             )
         })
+    }
+}
+
+/// `HashAlgorithm` of RFC 5246 7.4.1.4.1.
+fn hash_name(hash: u8) -> String {
+    match hash {
+        1 => "MD5".to_owned(),
+        2 => "SHA-1".to_owned(),
+        3 => "SHA-224".to_owned(),
+        4 => "SHA-256".to_owned(),
+        5 => "SHA-384".to_owned(),
+        6 => "SHA-512".to_owned(),
+        other => format!("hash {other}, which TLS does not know"),
     }
 }
 

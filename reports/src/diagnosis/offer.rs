@@ -46,7 +46,10 @@ impl Facts<'_> {
         fault.is_some_and(|fault| {
             let the_alert =
                 matches!(fault.does, Fault::Alert { description: HANDSHAKE_FAILURE, .. });
-            matches!(fault.at, Stage::Accept | Stage::ClientHello) && (!refused || the_alert)
+            matches!(fault.at, Stage::Accept | Stage::ClientHello)
+                && (!refused || the_alert)
+                // It has chosen by then, and says a wrong word about its signature.
+                && fault.does != Fault::UnofferedHash
         })
     }
 

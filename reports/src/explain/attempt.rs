@@ -9,7 +9,7 @@ use super::dump::Dump;
 use super::errors::is_known;
 use super::hello::{HelloLines, suite_word};
 use super::words::Said;
-use crate::diagnosis::facts;
+use crate::diagnosis::facts::{self, Unoffered};
 use suites::outcome::AlertSeen;
 use wire::message::Phase;
 
@@ -85,7 +85,8 @@ pub(crate) struct Attempt {
     pub asked: Option<Spot<bool>>,
     /// The client showed one.
     pub shown: Option<bool>,
-    pub hash: Option<Spot<u8>>,
+    /// ServerKeyExchange is signed with a hash that the client did not offer.
+    pub unoffered: Option<Spot<Unoffered>>,
     pub peer: PeerCertificates,
     /// The handshake is over, in this line.
     pub over: Option<Spot<()>>,
@@ -219,8 +220,8 @@ impl Attempt {
         self.alert_in.as_ref().map(|alert| facts::from_broker(alert.value))
     }
 
-    pub fn server_hash(&self) -> Option<u8> {
-        self.hash.as_ref().map(|hash| hash.value)
+    pub fn unoffered_hash(&self) -> Option<Unoffered> {
+        self.unoffered.as_ref().map(|spot| spot.value)
     }
 
     /// Takes what line `line` of the log says. A dump may be interrupted by lines of others, but not
@@ -351,7 +352,10 @@ impl Attempt {
         match name {
             "parse new session ticket" => self.ticket = true,
             "parse server hello" => self.chose = self.error.is_none(),
-            "handshake wrapup" | "handshake" if self.error.is_none() => {
+            // `mbedtls_ssl_handshake` ends with the same line if the certificate was refused.
+            "handshake wrapup" | "handshake"
+                if self.error.is_none() && (self.unverified.is_none() || self.went_on) =>
+            {
                 self.over.get_or_insert_with(|| spot.clone());
             }
             "write" if self.over.is_some() && self.error.is_none() => {
@@ -445,9 +449,11 @@ impl Attempt {
             if let Some(suite) = suite_word(rest) {
                 self.suite = Some(Spot { value: suite, line, quote: text.to_owned() });
             }
-        } else if let Some(rest) = text.strip_prefix("Server used HashAlgorithm ") {
-            self.hash =
-                rest.trim().parse().ok().map(|value| Spot { value, line, quote: text.to_owned() });
+        } else if text.starts_with("Server used unsupported HashAlgorithm ")
+            || (text.starts_with("server used HashAlgorithm ") && text.ends_with("not offered"))
+        {
+            let hash = numbers(text).next().and_then(|hash| u8::try_from(hash).ok());
+            self.unoffered = Some(Spot { value: Unoffered { hash }, line, quote: text.to_owned() });
         } else {
             return false;
         }

@@ -30,7 +30,7 @@ pub(crate) struct HelloLines {
     /// The end of the extensions was told, so that what is not there was not sent.
     pub whole: bool,
     /// The client's clock, where it puts it into the random.
-    pub clock: Option<u64>,
+    pub clock: Option<Spot<u64>>,
     /// What was added was cut from a line.
     pub cut: bool,
     /// The suites are listed in decimal, as before 2.4.
@@ -50,7 +50,8 @@ impl HelloLines {
         if let Some(version) = what.strip_prefix("max version: ") {
             self.version = bracketed(version);
         } else if let Some(time) = what.strip_prefix("current time: ") {
-            self.clock = time.trim().parse().ok();
+            self.clock =
+                time.trim().parse().ok().map(|value| Spot { value, line, quote: text.to_owned() });
         } else if let Some(suite) = what.strip_prefix("add ciphersuite: ") {
             self.suites.extend(suite_word(suite));
             self.decimal |= is_decimal(suite);

@@ -137,7 +137,7 @@ fn complete(answer: &mut Answer, attempt: &Attempt) {
     };
     answer.began |= attempt.records > 0 || attempt.header.is_some();
     answer.warning = answer.warning.or_else(|| attempt.warning.as_ref().map(|spot| spot.value));
-    answer.hash = attempt.server_hash();
+    answer.unoffered = attempt.unoffered_hash();
     answer.fragmented =
         answer.fragmented.or_else(|| attempt.fragmented.as_ref().map(|spot| spot.value));
     answer.cut |= attempt.cut && attempt.header.is_some() && attempt.refused.is_none();
@@ -262,7 +262,11 @@ fn alert(
 fn chain(attempt: &Attempt, hello: Option<&ClientHello>, failed: bool) -> Chain {
     let mut chain = Chain {
         length: (!attempt.peer.list.is_empty()).then_some(attempt.peer.list.len()),
-        clock: attempt.hello.clock,
+        clock: attempt
+            .hello
+            .clock
+            .as_ref()
+            .map(|spot| (spot.value, format!("log line {}", spot.line))),
         ..Chain::default()
     };
     if !failed {
@@ -337,6 +341,7 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
         attempt.refused.as_ref().map(|spot| spot.line),
         attempt.fragmented.as_ref().map(|spot| spot.line),
         attempt.header.as_ref().map(|spot| spot.line),
+        attempt.unoffered.as_ref().map(|spot| spot.line),
         attempt.suite.as_ref().map(|spot| spot.line),
     ];
     fn told<T>(spot: &Option<Spot<T>>) -> Option<(usize, &str)> {
@@ -347,6 +352,7 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
         told(&attempt.warning).filter(|_| failed),
         told(&attempt.refused),
         told(&attempt.fragmented),
+        told(&attempt.unoffered),
         told(&attempt.alert_in),
         told(&attempt.alert_out),
         told(&attempt.end),

@@ -72,6 +72,9 @@ pub enum Fault {
     WrongVersion,
     /// The last byte of the next encrypted record is another one.
     BadMac,
+    /// Its ServerKeyExchange says that it is signed with MD5, which no client offers. The signature
+    /// is another one; who looks at the hash first, as RFC 5246 7.4.3 asks, never gets that far.
+    UnofferedHash,
     /// It answers as a web server that was not spoken to in HTTP, then ends the stream.
     Http,
     /// It answers with a CONNACK that is not encrypted, then ends the stream.
@@ -119,6 +122,7 @@ enum RawFault {
     WrongContentType,
     WrongVersion,
     BadMac,
+    UnofferedHash,
     Http,
     PlainMqtt,
     Alert,
@@ -178,6 +182,9 @@ impl RawMisbehaviour {
             {
                 return no("does", "this fault needs a record that begins at this stage");
             }
+            Raw::UnofferedHash if self.at != Stage::ClientHello => {
+                return no("at", "ServerKeyExchange is in the answer to the ClientHello");
+            }
             Raw::ByteByByte if self.at != Stage::ClientHello => {
                 return no("at", "byte-by-byte stands at \"client-hello\"");
             }
@@ -202,6 +209,7 @@ impl RawMisbehaviour {
             Raw::WrongContentType => Fault::WrongContentType,
             Raw::WrongVersion => Fault::WrongVersion,
             Raw::BadMac => Fault::BadMac,
+            Raw::UnofferedHash => Fault::UnofferedHash,
             Raw::Http => Fault::Http,
             Raw::PlainMqtt => Fault::PlainMqtt,
             Raw::Alert => Fault::Alert {

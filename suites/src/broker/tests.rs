@@ -84,6 +84,7 @@ fn mistakes_are_named_where_they_stand() {
         ("[misbehave]\nat = 'acept'\ndoes = 'close'", 5, "did you mean `accept`?"),
         ("[misbehave]\nat = 'accept'\ndoes = 'stal'", 6, "did you mean `stall`?"),
         ("[misbehave]\nat = 'accept'\ndoes = 'bad-mac'", 6, "a record has a MAC from"),
+        ("[misbehave]\nat = 'finished'\ndoes = 'unoffered-hash'", 5, "in the answer to the"),
         ("[misbehave]\nat = 'accept'\ndoes = 'close'\ncode = 3", 7, "code does not go with"),
         ("[misbehave]\nat = 'connect'\ndoes = 'connack'\ncode = 0", 6, "a code from 1 to 5"),
         ("[misbehave]\nat = 'accept'\ndoes = 'alert'\nalert = 'no_alert'", 7, "there is no alert"),

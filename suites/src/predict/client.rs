@@ -27,6 +27,8 @@ const KEY_MISMATCH: &str = "-0x6D00";
 const KEY_TYPE: &str = "-0x3F00";
 /// `MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER`.
 const ILLEGAL_PARAMETER: &str = "-0x6600";
+/// `MBEDTLS_ERR_SSL_BAD_HS_SERVER_KEY_EXCHANGE` of 2.x.
+const BAD_SERVER_KEY_EXCHANGE: &str = "-0x7B00";
 /// `MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION`.
 const UNSUPPORTED_EXTENSION: &str = "-0x7500";
 
@@ -284,7 +286,13 @@ fn server_key_exchange(
 ) -> Option<Result<String, Failure>> {
     let kx = TlsCipherSuite::from_id(choice.suite.0)?.kx;
     let signed = matches!(kx, TlsCipherKx::Ecdhe | TlsCipherKx::Dhe);
-    if !signed || !certificate::is_sent(choice.suite) || certificate::key_is_known(case) {
+    if !signed || !certificate::is_sent(choice.suite) {
+        return None;
+    }
+    if misbehave::names_another_hash(case) && choice.version == ProtocolVersion::TLS1_2 {
+        return Some(Err(unoffered_hash(case)));
+    }
+    if certificate::key_is_known(case) {
         return None;
     }
     let why = "there is no key to check its signature with, since the certificate is unreadable";
@@ -296,6 +304,19 @@ fn server_key_exchange(
     } else {
         Failure::own(KEY_MISMATCH, why.to_owned())
     }))
+}
+
+/// `ssl_parse_signature_algorithm` in `ssl_cli.c`; `ssl_parse_server_key_exchange` in
+/// `ssl_tls12_client.c` of 3.x, which does not know MD5 any more.
+fn unoffered_hash(case: &Case<'_>) -> Failure {
+    let why = "it says that it is signed with MD5, which the client did not offer".to_owned();
+    if case.stack.sha384_apart {
+        Failure::told(ILLEGAL_PARAMETER, ILLEGAL_PARAMETER_ALERT, why)
+    } else if case.stack.tells_refusals {
+        Failure::told(BAD_SERVER_KEY_EXCHANGE, ILLEGAL_PARAMETER_ALERT, why)
+    } else {
+        Failure::own(BAD_SERVER_KEY_EXCHANGE, why)
+    }
 }
 
 /// RFC 8446 4.4.3. The algorithm is chosen before, see `offer`.

@@ -86,6 +86,11 @@ pub(super) fn at(case: &Case<'_>, stage: Stage) -> Option<Failure> {
     }
 }
 
+/// Whether ServerKeyExchange names a hash that nobody offered.
+pub(super) fn names_another_hash(case: &Case<'_>) -> bool {
+    case.broker.misbehave.is_some_and(|fault| fault.does == Fault::UnofferedHash)
+}
+
 /// The client's word on a record whose MAC (RFC 5246 6.2.3) is wrong, if the fault at `stage` is
 /// one.
 pub(super) fn bad_mac(case: &Case<'_>, stage: Stage) -> Option<Failure> {
