@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Nothing here opens a device or a socket. [`judge()`], [`diagnosis`] and [`explain`] are pure: a
-//! transcript that was kept can be judged again.
+//! transcript that was kept can be judged again. What reads bytes from outside is fuzzed, see
+//! `reports/fuzz/README.md`.
 
 pub mod alike;
 pub mod badge;

@@ -1,8 +1,8 @@
 //! Whatever bytes come in the name of a log: no panic, nothing unsafe to show, and of a real log that
 //! was damaged no other cause than the real one.
 //!
-//! A fuzz target for cargo-fuzz would need a nightly compiler, which this workspace does without;
-//! these are the same properties under proptest.
+//! `reports/fuzz` looks further, led by coverage, and is run by hand; these are the same properties
+//! under proptest.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
 
