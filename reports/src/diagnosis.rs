@@ -86,6 +86,9 @@ macro_rules! causes {
         }
 
         impl Cause {
+            /// All there are, in the order of this list.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
             /// Its key.
             #[must_use]
             pub fn key(self) -> &'static str {

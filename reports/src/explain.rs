@@ -13,6 +13,7 @@ mod attempt;
 mod certificate;
 mod dump;
 pub mod errors;
+mod explanation;
 mod hello;
 mod known;
 mod line;
@@ -23,15 +24,17 @@ mod version;
 mod words;
 
 pub(crate) use attempt::Attempt;
+pub use explanation::{
+    AlertTold, Chosen, ErrorTold, Explanation, FlagsTold, Lacking, Named, Next, Offer, SCHEMA,
+    Speaks,
+};
 
-use crate::diagnosis::{Cause, Diagnosis, suite_text};
+use crate::diagnosis::Cause;
 use crate::transcript::printable;
 use attempt::Spot;
 use line::{Line, plain};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use suites::BrokerProfile;
-use suites::hello::ClientHello;
 use suites::outcome::phase_name;
 use suites::predict::stack::Macros;
 use version::Speaker;
@@ -43,42 +46,6 @@ pub struct Beside<'a> {
     pub config: Option<(&'a str, &'a str)>,
     /// The broker that the log's client met.
     pub broker: Option<&'a BrokerProfile>,
-}
-
-/// A log explained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// Which mbedTLS wrote it, and how that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub library: Option<String>,
-    /// Highest debug level of which a line was seen: 1 errors, 2 states, 3 contents, 4 bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub debug_level: Option<u8>,
-    /// How many connections the log tells of; the last one that has an end is explained.
-    pub connections: usize,
-    /// The last state of the handshake that was entered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    /// The errors in it, each once, decoded.
-    pub errors: Vec<String>,
-    /// What the ClientHello offers, if the log tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offer: Option<Offer>,
-    /// Why it failed.
-    pub diagnosis: Diagnosis,
-    /// What the next log should have, if this one proves nothing.
-    pub next: Vec<String>,
-}
-
-/// A ClientHello in names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Offer {
-    /// The highest version.
-    pub version: String,
-    /// Suites, markers left out.
-    pub suites: Vec<String>,
-    /// The server's name, if one is given.
-    pub server_name: Option<String>,
 }
 
 /// What [`known`] needs beside an attempt.
@@ -129,11 +96,16 @@ pub fn explain(log: &[u8], beside: &Beside<'_>) -> Explanation {
         next = unproven::to_add(attempt, &read, beside);
     }
     Explanation {
+        schema: SCHEMA,
         library: read.speaker.describe(),
         debug_level: read.level,
         connections: read.connections,
         state: attempt.state.as_ref().map(|spot| phase_name(spot.value)),
         errors: read.errors(),
+        alert: facts.outcome.alert.as_ref().map(AlertTold::of),
+        verify_flags: facts.told_flags(),
+        close: facts.outcome.close,
+        chosen: Chosen::of(&facts),
         offer: facts.hello.as_ref().map(Offer::of),
         diagnosis,
         next,
@@ -240,16 +212,11 @@ impl Reader {
         self.attempts.last()?.hint
     }
 
-    fn errors(&self) -> Vec<String> {
+    fn errors(&self) -> Vec<ErrorTold> {
         let versions = self.speaker.versions();
         let mut found: Vec<_> = self.errors.iter().collect();
         found.sort_by_key(|(_, line)| **line);
-        found
-            .into_iter()
-            .map(|(number, line)| {
-                format!("log line {line}: {}", errors::describe(*number, versions))
-            })
-            .collect()
+        found.into_iter().map(|(number, line)| ErrorTold::of(*line, *number, versions)).collect()
     }
 }
 
@@ -273,14 +240,4 @@ fn content_length(header: &str) -> Option<usize> {
             _ => None,
         }
     })
-}
-
-impl Offer {
-    fn of(hello: &ClientHello) -> Self {
-        Self {
-            version: hello.highest_version().to_string(),
-            suites: hello.usable_suites().map(suite_text).collect(),
-            server_name: hello.server_name.as_ref().map(|name| printable(name.as_bytes())),
-        }
-    }
 }

@@ -5,7 +5,7 @@
 //! of the document that it describes. It goes up when a field goes away, is renamed or means
 //! something else; a reader ignores fields that it does not know, so a new one changes no version.
 
-use crate::{diff, history, record};
+use crate::{diff, explain, history, record, upgrade};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ pub fn files() -> Vec<(&'static str, Value)> {
         ("cell", document::<record::CellRecord>("cell", record::SCHEMA)),
         ("diff", document::<diff::Diff>("diff", diff::SCHEMA)),
         ("history", document::<history::History>("history", history::SCHEMA)),
+        ("upgrades", document::<upgrade::Upgrades>("upgrades", 1)),
+        ("explain", document::<explain::Explanation>("explain", explain::SCHEMA)),
     ]
 }
 

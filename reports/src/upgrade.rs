@@ -11,7 +11,8 @@
 
 use crate::diagnosis::Cause;
 use crate::record::{CellRecord, Run, Verdict};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use suites::outcome::OutcomeKind;
@@ -20,11 +21,11 @@ use wire::message::ClockUnit;
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// Every table that a run has cells for, in the order of its plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Upgrades(pub Vec<Table>);
 
 /// What one macro set with one profile meets, stack by stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Table {
     /// Macro set and content length, for example `rsa-16384`.
     pub variant: String,
@@ -37,7 +38,7 @@ pub struct Table {
 }
 
 /// One column: a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stack {
     /// Its name, for example `mbedtls-2.28`.
     pub name: String,
@@ -46,7 +47,7 @@ pub struct Stack {
 }
 
 /// One row: a broker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Row {
     /// Its profile.
     pub broker: String,
@@ -55,15 +56,19 @@ pub struct Row {
 }
 
 /// What became of one cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Met {
     /// What became of it.
     pub result: OutcomeKind,
     /// Whether it was not run at all, for a stated reason.
     pub skipped: bool,
     /// Negotiated version, as far as it went.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "Option<String>")]
     pub version: Option<ProtocolVersion>,
     /// Negotiated cipher suite, as far as it went.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "Option<String>")]
     pub cipher_suite: Option<CipherSuite>,
     /// Why it did not connect.
     pub cause: Option<Cause>,
@@ -71,6 +76,11 @@ pub struct Met {
     pub instructions: Option<u64>,
     /// Most heap bytes in use at one time.
     pub heap_peak_bytes: Option<u64>,
+}
+
+/// As in a cell's record, not as a bare number.
+fn as_text<T: ToString, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(ToString::to_string).serialize(to)
 }
 
 impl Upgrades {

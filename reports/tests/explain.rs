@@ -1,13 +1,12 @@
 //! Logs as people paste them, explained. The logs under `tests/logs` were written by real handshakes on
-//! the native board, at the debug level that each needs. One was not, since no build of the rig has a
-//! calendar: `clock_at_1970` is of a program of its own on mbedTLS 2.4.0 as it is shipped, whose
-//! clock says 4 seconds since 1970, and whose broker is OpenSSL's s_server. What other programs make
-//! of all of them is made here.
+//! the native board, at the debug level that each needs. What that board cannot do, such as to be in
+//! the wrong year or out of memory, was done by the program in `tests/logs/program`. What other
+//! programs make of all of them is made here.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are test code")]
 
 use reports::Cause;
-use reports::explain::{Beside, Explanation, explain};
+use reports::explain::{Beside, ErrorTold, Explanation, explain};
 use rstest::rstest;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,7 +40,7 @@ fn json(explanation: &Explanation) -> String {
 }
 
 /// What the whole log of each proves.
-const LOGS: [(&str, Cause); 23] = [
+const LOGS: [(&str, Cause); 27] = [
     ("the_thread", Cause::NoCiphersuiteOffered),
     ("handshake_failure", Cause::InsufficientEvidence),
     ("md5", Cause::WeakSignatureHash),
@@ -63,6 +62,10 @@ const LOGS: [(&str, Cause); 23] = [
     ("sni", Cause::SniRequired),
     ("older_version", Cause::ClientRequiresNewerVersion),
     ("clock_at_1970", Cause::ClockNotSet),
+    ("expired", Cause::CertificateExpired),
+    ("no_answer", Cause::Timeout),
+    ("no_entropy", Cause::EntropyFailed),
+    ("no_memory", Cause::OutOfMemory),
     ("unoffered_hash", Cause::UnacceptableHash),
     ("unoffered_hash_3", Cause::UnacceptableHash),
 ];
@@ -334,6 +337,8 @@ fn single_lines() {
         "cert verify flags 0x200, mbedtls_ssl_handshake returned -0x2700",
         "mbedtls_ssl_handshake returned -0x7f00",
         "mbedtls_ctr_drbg_seed returned -0x34",
+        "mbedtls_ssl_handshake returned -0x0025",
+        "mbedtls_ssl_handshake returned -0x4e",
         "ssl: ret=-0x4290",
         "MQTT failed, rc=-2",
         "mbedtls_ssl_handshake returned -0x7780",
@@ -349,6 +354,9 @@ fn single_lines() {
         let Explanation { diagnosis, next, errors, .. } = alone(line);
         let _ = writeln!(text, "{line}\n  {}: {}", diagnosis.cause, diagnosis.summary);
         let candidates: Vec<_> = diagnosis.candidates.iter().map(ToString::to_string).collect();
+        let in_line = |error: &ErrorTold| format!("log line {}: {}", error.line, error.text);
+        let errors = errors.iter().map(in_line).collect();
+        let next = next.into_iter().map(|next| next.text).collect();
         for (title, lines) in [
             ("evidence", &diagnosis.evidence),
             ("error", &errors),

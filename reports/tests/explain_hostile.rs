@@ -32,8 +32,10 @@ fn checked(log: &[u8]) -> Cause {
     let explanation = explain(log, &Beside::default());
     let text = serde_json::to_string_pretty(&explanation).unwrap();
     // JSON escapes some of them by itself, so the sentences are looked at as well.
-    let said = [&explanation.diagnosis.evidence, &explanation.next, &explanation.errors];
-    let said = said.into_iter().flatten().chain([&explanation.diagnosis.summary]);
+    let diagnosis = &explanation.diagnosis;
+    let said = diagnosis.evidence.iter().chain([&diagnosis.summary]);
+    let said = said.chain(explanation.next.iter().map(|next| &next.text));
+    let said = said.chain(explanation.errors.iter().map(|error| &error.text));
     for words in said {
         assert!(!words.chars().any(char::is_control), "{words:?}");
     }

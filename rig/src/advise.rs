@@ -18,6 +18,7 @@ pub use change::{Change, reduced, smallest, with_enabled};
 pub use known::{Basis, Cell, Figures, Known, Unsaid};
 
 use crate::firmware::{Builder, Layout, Target};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use suites::outcome::OutcomeKind;
@@ -26,7 +27,7 @@ use suites::{BrokerProfile, BuildName, ClientName};
 use wire::message::Verify;
 
 /// What is advised.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Advice {
     /// The brokers, in the order asked.
     pub brokers: Vec<String>,
@@ -50,7 +51,7 @@ pub struct Advice {
 }
 
 /// The client there is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Base {
     /// Its name.
     pub client: ClientName,
@@ -61,7 +62,7 @@ pub struct Base {
 }
 
 /// A client that connects to all brokers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Candidate {
     /// Its name.
     pub client: ClientName,

@@ -9,6 +9,7 @@
 //! the checkout, where no `cargo clean` reaches them.
 
 use crate::bench::{Board, Probe};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -16,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A copy that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Copy {
     /// The file.
     pub path: PathBuf,

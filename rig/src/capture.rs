@@ -3,6 +3,7 @@
 //! The asking is [`brokers::capture`]'s; here a name becomes an address and the answer a file.
 
 use brokers::capture::{self, Bounds, CaptureError, Captured, Signer, Target};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use suites::BrokerProfile;
@@ -129,11 +130,12 @@ pub struct Wanted {
 }
 
 /// A capture, with the file that it makes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct File {
     /// Which server.
     pub host: String,
     /// At which of its addresses.
+    #[schemars(with = "String")]
     pub address: SocketAddr,
     /// Connections made.
     pub connections: u32,
@@ -142,6 +144,7 @@ pub struct File {
     /// What could not be found out or cannot be replayed, each as `key: why`.
     pub unknown: Vec<String>,
     /// The profile.
+    #[schemars(with = "serde_json::Value")]
     pub profile: BrokerProfile,
     /// The profile as the text of a file under `suites/brokers`.
     pub toml: String,

@@ -171,7 +171,7 @@ pub struct ReportArgs {
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   cargo rig explain device.log                       why the connection in this log failed
-  cargo rig explain - < device.log                   the same from standard input
+  tail -c 1M device.log | cargo rig explain          the same of what comes through a pipe
   cargo rig explain device.log --config config_rsa.h --broker mosquitto-2.0-default
 
 A log proves the more the higher its debug level: 1 shows errors alone, 4 every byte of the handshake.
@@ -182,8 +182,8 @@ be read.";
 /// Arguments of `rig explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The log, or - for standard input
-    pub file: PathBuf,
+    /// The log; standard input for - and if none is named
+    pub file: Option<PathBuf>,
     /// The mbedTLS configuration header that the firmware was built with
     #[arg(long, value_name = "HEADER")]
     pub config: Option<PathBuf>,

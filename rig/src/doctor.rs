@@ -3,11 +3,12 @@
 use crate::bench::{self, Bench, discover};
 use crate::board::Kind;
 use crate::firmware;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// One thing that a kind of board needs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Need {
     /// What it is for.
     pub what: &'static str,
@@ -18,7 +19,7 @@ pub struct Need {
 }
 
 /// What a kind of board has and lacks here.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Checkup {
     /// The kind's name.
     pub board: &'static str,

@@ -14,10 +14,11 @@ use crate::board::attached;
 use crate::boot_image::{IMAGE2_OFFSET, IMAGE2_VALID, IMAGE2_VALID_OFFSET, PATTERN, PROTECTED};
 use crate::deadline::Interrupt;
 use crate::probe::{Chip, Debugger, ProbeError, Reset};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// As it should be.
@@ -29,7 +30,7 @@ pub enum State {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Step {
     /// What was looked at.
     pub what: &'static str,

@@ -121,6 +121,7 @@ fn a_build_is_loaded_once_and_the_board_says_hello() {
     let first = json(&rig(&checkout, &line));
     assert_eq!((&first["into"], &first["already_running"]), (&"ram".into(), &false.into()));
     assert_eq!(first["library"], "mbed TLS 2.4.0");
+    common::check("flash", &first);
     let second = json(&rig(&checkout, &line));
     assert_eq!(second["already_running"], true);
     // The other build takes its place.
@@ -140,8 +141,10 @@ fn flash_is_written_after_a_copy_was_kept_and_only_if_it_has_to() {
     checkout.compare("flash_without_a_copy", &refused);
     let copy = json(&rig(&checkout, "backup desk-1 --format json"));
     assert_eq!(copy["bytes"], 4 * 1024 * 1024);
+    common::check("backup", &copy);
     let first = json(&rig(&checkout, &format!("{line} --format json")));
     assert!(first["written"].as_u64().unwrap() > 50_000, "{first}");
+    common::check("flash", &first);
     let second = json(&rig(&checkout, &format!("{line} --format json")));
     assert_eq!(second["written"], 0);
     // A run finds the board as it wants it.
@@ -229,6 +232,8 @@ fn what_is_on_the_bench_is_listed_and_looked_at() {
     let listed = json(&rig(&checkout, "list boards --format json"));
     assert_eq!(listed["bench"][0]["name"], "desk-1");
     assert_eq!(listed["bench"][0]["plugged_in"], true);
+    common::check("boards", &listed);
+    common::check("doctor-board", &json(&rig(&checkout, "doctor --board desk-1 --format json")));
     let looked = rig(&checkout, "doctor --board desk-1");
     assert_eq!(looked.code, Some(0), "{looked}");
     checkout.compare("doctor_board", &looked);

@@ -58,6 +58,7 @@ fn of_the_thread_s_broker() {
     // The same as JSON, and into a file that is then a broker like any other.
     let json = captured(&checkout, broker.address(), &format!("{named} --format json"));
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    common::check("capture", &json);
     assert_eq!(json["toml"], seen.stdout);
     assert_eq!(json["unknown"].as_array().unwrap().len(), 0);
     let out = format!("{named} --out suites/brokers/live.toml");

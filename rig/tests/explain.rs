@@ -290,6 +290,93 @@ fn the_command() {
     checkout.compare("explain", text);
 }
 
+/// What is handed over in place of a log, or in a dress of its own.
+#[test]
+fn what_is_no_log_is_told_apart() {
+    let checkout = Checkout::new();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(checkout.path(name), bytes).unwrap();
+    let line = "I (812) tls: mbedtls_ssl_handshake returned -0x5d80 (r\u{e9}seau)\r\n";
+    let wide = |order: fn(u16) -> [u8; 2]| line.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    write("powershell.log", &[&[0xff, 0xfe][..], &wide(u16::to_le_bytes)].concat());
+    write("big-endian.log", &[&[0xfe, 0xff][..], &wide(u16::to_be_bytes)].concat());
+    write("no-mark.log", &wide(u16::to_le_bytes));
+    write("utf8-mark.log", &[b"\xef\xbb\xbf", line.as_bytes()].concat());
+    // Wrong speed at first, then the log.
+    write(
+        "noise.log",
+        &[&[0, 0xfe, 0x80, 3, 0xe0, 0x1c].repeat(4), &b"\n"[..], line.as_bytes()].concat(),
+    );
+    write("device.log.gz", b"\x1f\x8b\x08\x00rest");
+    write("capture.pcap", b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00");
+    write("capture.pcapng", b"\x0a\x0d\x0d\x0a\x1c\x00\x00\x00");
+    write("firmware.elf", b"\x7fELF\x01\x01\x01");
+    write("screen.png", b"\x89PNG\r\n\x1a\n");
+    write("flash.bin", &[&[0, 1, 2, 3, 0x80, 0xff].repeat(200), line.as_bytes()].concat());
+    std::fs::create_dir_all(checkout.path("logs")).unwrap();
+    std::fs::create_dir_all(checkout.path("a-run")).unwrap();
+    write("a-run/cells.jsonl", b"");
+    // 200 MB that take no room on the disk.
+    std::fs::File::create(checkout.path("huge.log")).unwrap().set_len(200 << 20).unwrap();
+    let mut text = String::new();
+    for file in [
+        "powershell.log",
+        "device.log.gz",
+        "capture.pcap",
+        "capture.pcapng",
+        "firmware.elf",
+        "screen.png",
+        "flash.bin",
+        "logs",
+        "a-run",
+        "/dev/zero",
+        "huge.log",
+    ] {
+        let seen = checkout.rig(&format!("explain {file}"));
+        let _ = writeln!(text, "$ rig explain {file}\n{seen}");
+    }
+    checkout.compare("explain_no_log", text);
+    let first = checkout.rig("explain powershell.log");
+    assert!(first.stdout.starts_with("hostname_not_set: "), "{first}");
+    for file in ["big-endian.log", "no-mark.log", "utf8-mark.log"] {
+        assert_eq!(checkout.rig(&format!("explain {file}")).stdout, first.stdout, "{file}");
+    }
+    let noise = checkout.rig("explain noise.log");
+    assert!(noise.stdout.starts_with("hostname_not_set: "), "{noise}");
+}
+
+/// Who may read anything, as root may, is not told that he may not.
+#[test]
+fn a_log_that_may_not_be_read_is_told_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let checkout = Checkout::new();
+    let file = checkout.path("secret.log");
+    std::fs::write(&file, "mbedtls_ssl_handshake returned -0x7280\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    let seen = checkout.rig("explain secret.log");
+    match std::fs::File::open(&file) {
+        Ok(_) => assert_eq!(seen.code, Some(0), "{seen}"),
+        Err(_) => {
+            assert_eq!(seen.code, Some(2), "{seen}");
+            assert!(seen.stderr.contains("Permission denied"), "{seen}");
+        }
+    }
+}
+
+/// On a terminal it says what it waits for, and does not just hang.
+#[test]
+fn on_a_terminal_it_asks_for_the_log() {
+    use serialport::SerialPort as _;
+    use std::io::{BufRead as _, BufReader};
+    let (_master, slave) = serialport::TTYPort::pair().unwrap();
+    let terminal = std::fs::File::open(slave.name().unwrap()).unwrap();
+    let mut child = Checkout::new().command("explain").stdin(terminal).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    insta::assert_snapshot!(said.trim_end(), @"paste the log here and end it with Ctrl-D on a line of its own, or name a file: `cargo rig explain device.log`");
+}
+
 /// A log comes from a pipe as well as from a file, with the same words.
 #[test]
 fn a_log_comes_through_a_pipe() {

@@ -4,28 +4,11 @@
 
 mod common;
 
-use common::{Checkout, Seen};
-use jsonschema::Validator;
+use common::{Checkout, Seen, check};
 use rig::project::Project;
 use rstest::rstest;
 use serde_json::Value;
 use std::fs;
-
-fn schema(name: &str) -> Validator {
-    let root = Project::find().unwrap();
-    let file = root.root().join(format!("reports/schema/{name}.schema.json"));
-    let schema: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    jsonschema::validator_for(&schema).unwrap()
-}
-
-fn check(name: &str, document: &Value) {
-    let schema = schema(name);
-    let errors: Vec<_> = schema
-        .iter_errors(document)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{name}: {errors:#?}");
-}
 
 fn json(seen: &Seen) -> Value {
     serde_json::from_str(&seen.stdout).unwrap_or_else(|error| panic!("{error}: {seen}"))
@@ -36,6 +19,55 @@ fn lists(#[values("builds", "clients", "brokers", "suites", "cells")] what: &str
     let rows = json(&Checkout::new().rig(&format!("list {what} --format json")));
     assert!(!rows.as_array().unwrap().is_empty());
     check("list", &rows);
+    if matches!(what, "builds" | "clients") {
+        check(what, &rows);
+    }
+}
+
+#[test]
+fn boards_and_what_a_machine_lacks() {
+    let checkout = Checkout::new();
+    check("boards", &json(&checkout.rig("list boards --format json")));
+    for seen in [
+        checkout.rig("doctor --format json"),
+        checkout.rig_on_a_bare_machine("doctor --format json"),
+    ] {
+        check("doctor", &json(&seen));
+    }
+}
+
+#[test]
+fn explanations_of_all_logs() {
+    let (checkout, root) = (Checkout::new(), Project::find().unwrap());
+    for entry in fs::read_dir(root.root().join("reports/tests/logs")).unwrap() {
+        let log = entry.unwrap().path();
+        if log.is_file() {
+            let seen = checkout.rig(&format!("explain {} --format json", log.display()));
+            check("explain", &json(&seen));
+        }
+    }
+}
+
+#[test]
+fn an_advice_and_what_upgrades_bring() {
+    // Of the real checkout: both are made from what is recorded there.
+    let root = Project::find().unwrap();
+    let run = |line: &str| {
+        let mut command = Checkout::new().command(line);
+        command.current_dir(root.root());
+        json(&Seen::from(command.output().unwrap()))
+    };
+    let advice = run("advise ec-certificate --format json");
+    assert!(!advice["connect"].as_array().unwrap().is_empty());
+    check("advise", &advice);
+    // Nobody connects as it is, so that a change is worked out.
+    let line = "advise ec-certificate --from mbedtls-2.4.0/rsa-16384+suiteb --format json";
+    let advice = run(line);
+    assert!(advice["change"].is_object());
+    check("advise", &advice);
+    let upgrades = run("list upgrades reports/tests/upgrades --format json");
+    assert!(!upgrades.as_array().unwrap().is_empty());
+    check("upgrades", &upgrades);
 }
 
 #[test]
@@ -60,6 +92,7 @@ fn a_run_its_cells_a_difference_and_a_history() {
     }
     let run = fs::read(checkout.path("runs/made/run.json")).unwrap();
     check("run", &serde_json::from_slice(&run).unwrap());
+    check("report", &json(&checkout.rig("report runs/made --format json")));
     check("diff", &json(&checkout.rig("diff runs/made --format json")));
     check("history", &json(&checkout.rig("history runs --format json")));
 }

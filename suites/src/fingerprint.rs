@@ -17,6 +17,7 @@
 use crate::hello::ClientHello;
 use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt::Display;
@@ -30,7 +31,7 @@ const ALPN: u16 = 16;
 const NOTHING: &str = "000000000000";
 
 /// Both fingerprints of one ClientHello.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fingerprint {
     /// 32 hexadecimal digits.
     pub ja3: String,

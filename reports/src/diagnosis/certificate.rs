@@ -1,6 +1,7 @@
 //! Failures in the check of the broker's certificate.
 
 use super::{Cause, Diagnosis, Facts};
+use crate::explain::FlagsTold;
 use suites::broker::{Authority, Validity};
 
 /// `MBEDTLS_ERR_X509_CERT_VERIFY_FAILED`.
@@ -243,6 +244,18 @@ impl Facts<'_> {
     fn suite_b_may_reject_all(&self) -> bool {
         self.is_suite_b() != Some(false)
             && (self.client.stack.is_none() || self.client.is_two_four())
+    }
+
+    /// The same for programs.
+    pub(crate) fn told_flags(&self) -> Option<FlagsTold> {
+        let (number, complete) = self.flags()?;
+        let set = FLAGS.iter().filter(|flag| number & flag.bit != 0);
+        Some(FlagsTold {
+            code: format!("{number:#010x}"),
+            number,
+            names: set.map(|flag| flag.name.to_owned()).collect(),
+            complete,
+        })
     }
 
     /// Flags that are known to be set, and whether those are all.

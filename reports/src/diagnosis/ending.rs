@@ -360,6 +360,7 @@ impl Facts<'_> {
                 Some(_) => list.push(Cause::PeerClosed),
                 None => list.extend([Cause::PeerClosed, Cause::MqttRefused]),
             },
+            // That a client was too slow is never proven: a broker that gives up on it does not say so.
             (Some(0x0050 | 0x004c | 0x004e), None) => list.extend([
                 Cause::ConnectionReset,
                 Cause::PeerClosed,

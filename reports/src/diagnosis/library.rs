@@ -171,6 +171,7 @@ impl Facts<'_> {
         }
     }
 
+    /// Never seen for real: no board with a crypto engine was attached, and the rig's builds have none.
     fn no_hardware(&self, error: i32) -> Diagnosis {
         Diagnosis {
             cause: Cause::HardwareCryptoFault,

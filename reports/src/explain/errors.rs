@@ -140,6 +140,28 @@ pub fn describe(error: i32, versions: Versions) -> String {
     format!("-0x{number:04X} {text}")
 }
 
+/// The error's names, one for each of its parts and for each version that calls it otherwise; none
+/// if it is unknown.
+#[must_use]
+pub fn names(error: i32, versions: Versions) -> Vec<String> {
+    let number = error.unsigned_abs().cast_signed();
+    let named = |number: i32| {
+        let of = |versions: Versions| {
+            let fits =
+                move |Entry(known, _, of, _): &&Entry| *known == number && of.meets(versions);
+            let names = TABLE.iter().filter(fits).map(|Entry(_, name, ..)| *name);
+            names.map(|name| format!("MBEDTLS_ERR_{name}")).collect::<Vec<_>>()
+        };
+        let names = of(versions);
+        if names.is_empty() { of(Versions::ALL) } else { names }
+    };
+    let whole = named(number);
+    match whole.is_empty() {
+        true => [named(number & HIGH), named(number & LOW)].concat(),
+        false => whole,
+    }
+}
+
 /// Whether the error, or either of its parts, bears a name that ends in `ending`.
 #[must_use]
 pub fn is_called(error: i32, ending: &str) -> bool {
@@ -211,6 +233,15 @@ mod tests {
         for Entry(number, name, ..) in TABLE {
             assert!(describe(-number, Versions::ALL).contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn names_are_those_of_both_parts_and_of_both_lines() {
+        let all = |error| names(error, Versions::ALL).join(" ");
+        assert_eq!(all(-0x7280), "MBEDTLS_ERR_SSL_CONN_EOF");
+        assert_eq!(all(-0x262e), "MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG MBEDTLS_ERR_OID_NOT_FOUND");
+        assert!(names(-0x7a00, Versions::ALL).len() > 1 || names(-0x6600, Versions::ALL).len() > 1);
+        assert_eq!(names(-0x5000, Versions::ALL), Vec::<String>::new());
     }
 
     #[test]

@@ -128,12 +128,14 @@ impl<'a> Line<'a> {
 }
 
 /// How the library's own lines begin, for logs in which an application leaves out file and line.
-const BEGINNINGS: [&str; 22] = [
+const BEGINNINGS: [&str; 24] = [
     "=> ",
     "<= ",
     "client state: ",
     "client hello, ",
     "server hello, ",
+    "server used HashAlgorithm ",
+    "Server used unsupported HashAlgorithm ",
     "dumping '",
     "input record: ",
     "output record: ",

@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Spot};
 use super::errors::{Versions, describe};
 use super::words::{NO_CONNECTION, NO_NAME, NO_SOCKET, OPENSSL};
-use super::{Beside, Reader, quoted};
+use super::{Beside, Lacking, Next, Reader, quoted};
 use crate::diagnosis::{Cause, Diagnosis, alert_text, causes_of};
 use suites::outcome::phase_name;
 
@@ -175,45 +175,60 @@ fn telling(spot: &Spot<i32>) -> Option<(&Spot<i32>, &'static str, &'static str)>
 }
 
 /// What would make the next log prove something.
-pub(super) fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> Vec<String> {
+pub(super) fn to_add(attempt: &Attempt, read: &Reader, beside: &Beside<'_>) -> Vec<Next> {
     let mut next = Vec::new();
+    let mut add = |add, text: &str| next.push(Next { add, text: text.to_owned() });
     if attempt.is_servers() {
-        return vec![
-            "the log of the client that connected: `explain` reads it if the client is mbedTLS"
-                .to_owned(),
-        ];
+        add(
+            Lacking::ClientsLog,
+            "the log of the client that connected: `explain` reads it if the client is mbedTLS",
+        );
+        return next;
     }
     if never_began(attempt).is_some() {
         return next;
     }
     if read.stranger().is_some() && attempt.is_empty() && !read.speaker.spoke() {
-        return vec!["the log of the device itself, if its client is mbedTLS".to_owned()];
+        add(Lacking::ClientsLog, "the log of the device itself, if its client is mbedTLS");
+        return next;
     }
     let level = read.level.or_else(|| attempt.guessed_level());
     if level.is_none_or(|level| level < 4) {
-        next.push(format!(
-            "{}: call mbedtls_debug_set_threshold(4) and mbedtls_ssl_conf_dbg (with MBEDTLS_DEBUG_C in the configuration header), and paste all from the first \"client state\" on",
-            match level {
-                None if read.speaker.spoke() => "debug level 4".to_owned(),
-                None => "the library's own debug output, of which this log has nothing".to_owned(),
-                Some(level) => format!("debug level 4, this log has level {level}"),
-            }
-        ));
-        next.extend(read.hint().map(str::to_owned));
+        let what = match level {
+            None if read.speaker.spoke() => "debug level 4".to_owned(),
+            None => "the library's own debug output, of which this log has nothing".to_owned(),
+            Some(level) => format!("debug level 4, this log has level {level}"),
+        };
+        add(
+            Lacking::DebugLevel,
+            &format!(
+                "{what}: call mbedtls_debug_set_threshold(4) and mbedtls_ssl_conf_dbg (with MBEDTLS_DEBUG_C in the configuration header), and paste all from the first \"client state\" on"
+            ),
+        );
+        if let Some(hint) = read.hint() {
+            add(Lacking::DebugLevel, hint);
+        }
     }
     let unverified = attempt.unverified.is_some()
         || error(attempt).is_some_and(|spot| matches!(spot.value, -0x2700 | -0x3000));
     if unverified && attempt.flags.is_none() {
-        next.push(
-            "why the certificate failed: print mbedtls_ssl_get_verify_result(&ssl) as hexadecimal after the handshake".to_owned(),
+        add(
+            Lacking::VerifyFlags,
+            "why the certificate failed: print mbedtls_ssl_get_verify_result(&ssl) as hexadecimal after the handshake",
         );
     }
     if beside.broker.is_none() && !attempt.is_empty() {
-        next.push("what the broker serves: `cargo rig capture HOST:PORT` writes it as a profile, to be given with --broker".to_owned());
-        next.push("the broker's own log of the same moment".to_owned());
+        add(
+            Lacking::BrokerProfile,
+            "what the broker serves: `cargo rig capture HOST:PORT` writes it as a profile, to be given with --broker",
+        );
+        add(Lacking::BrokerLog, "the broker's own log of the same moment");
     }
     if beside.config.is_none() && !attempt.is_empty() {
-        next.push("the configuration header that the firmware was built with (config_rsa.h, mbedtls_config.h ...), to be given with --config".to_owned());
+        add(
+            Lacking::ConfigHeader,
+            "the configuration header that the firmware was built with (config_rsa.h, mbedtls_config.h ...), to be given with --config",
+        );
     }
     next
 }

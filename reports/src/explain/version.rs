@@ -1,5 +1,6 @@
 //! Which mbedTLS speaks: by the lines of its sources, else by its files and words.
 
+use super::Speaks;
 use super::errors::Versions;
 use std::collections::BTreeSet;
 
@@ -131,10 +132,10 @@ impl Speaker {
         (seen.len() >= ENOUGH && runner_up == 1).then_some(*name)
     }
 
-    /// In words.
+    /// What can be said of it, if anything can.
     #[must_use]
-    pub fn describe(&self) -> Option<String> {
-        Some(match (self.stack(), self.two, self.three) {
+    pub fn describe(&self) -> Option<Speaks> {
+        let text = match (self.stack(), self.two, self.three) {
             (Some(stack), ..) => format!(
                 "line numbers as in {}",
                 stack.replace('-', " ").replace("mbedtls", "mbedTLS")
@@ -143,7 +144,13 @@ impl Speaker {
             (None, _, true) => "mbedTLS 3.x, by its source files or states".to_owned(),
             (None, true, false) => "mbedTLS 2.x, by its source files".to_owned(),
             _ => return None,
-        })
+        };
+        let major = match self.versions() {
+            Versions::THREE => Some(3),
+            Versions::TWO => Some(2),
+            _ => None,
+        };
+        Some(Speaks { stack: self.stack().map(str::to_owned), major, text })
     }
 
     /// Whose error names apply.

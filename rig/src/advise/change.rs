@@ -9,6 +9,7 @@
 use super::known::{Basis, Cell, Known};
 use super::{Asked, Candidate, calls, verifies};
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use suites::broker::HashKind;
@@ -24,7 +25,7 @@ use wire::message::{MaxFragmentLength, Preset};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// What to change, and what comes of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Change {
     /// One line for each thing to be done.
     pub lines: Vec<String>,

@@ -6,6 +6,7 @@ use crate::predictor::{Predictor, PredictorError};
 use crate::project::Project;
 use anyhow::Result;
 use reports::record::read_cells;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +21,7 @@ use wire::tls::{CipherSuite, ProtocolVersion};
 const MEASURED_ON: &str = "qemu";
 
 /// What a cell cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Figures {
     /// Instructions on the emulated Cortex-M3.
     pub instructions: u64,
@@ -29,7 +30,7 @@ pub struct Figures {
 }
 
 /// On what a statement rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// A snapshot holds it.
@@ -39,7 +40,7 @@ pub enum Basis {
 }
 
 /// What becomes of a client with one broker.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Cell {
     /// The broker.
     pub broker: String,

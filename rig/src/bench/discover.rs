@@ -7,6 +7,7 @@
 use super::{Bench, Board, Probe, UsbProbe};
 use crate::probe::AttachedProbe;
 use reports::transcript::printable;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serialport::{SerialPortInfo, SerialPortType, UsbPortInfo};
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::path::Path;
 const DEV01_DAP: (u16, u16) = (0x0d28, 0x0204);
 
 /// One probe that is plugged in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attached {
     /// `VID:PID:SERIAL`, as `bench.toml` wants it; without a serial number it cannot be used.
     pub probe: String,

@@ -1,5 +1,7 @@
 //! `rig explain`: somebody's log into one sentence, evidence and a fix.
 
+mod log;
+
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Exit;
 use crate::project::Project;
@@ -7,18 +9,14 @@ use crate::summary::Paint;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, bail};
 use reports::Cause;
-use reports::explain::{Beside, Explanation, Offer, explain};
+use reports::explain::{Beside, ErrorTold, Explanation, Named, Offer, explain};
 use reports::transcript::printable;
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::Path;
 use suites::Library;
 
-/// Longest log that is read, in bytes. A handshake at debug level 4 has about 60 KB.
-const LONGEST: u64 = 64 << 20;
-
 pub(super) fn run(args: &ExplainArgs, format: Format, terminal: &mut Terminal) -> Result<Exit> {
-    let log = read(&args.file)?;
+    let log = log::read(args.file.as_deref(), terminal)?;
     let config = args.config.as_deref().map(header).transpose()?;
     let library = match &args.broker {
         Some(_) => Some(Library::load(&Project::find()?.suites())?),
@@ -32,32 +30,6 @@ pub(super) fn run(args: &ExplainArgs, format: Format, terminal: &mut Terminal) -
     let explanation = explain(&log, &Beside { config, broker });
     super::write(terminal, format, &explanation, || describe(&explanation, terminal.paint()))?;
     Ok(Exit::AsExpected)
-}
-
-/// The log: a file, or standard input for `-`.
-fn read(file: &Path) -> Result<Vec<u8>> {
-    let mut log = Vec::new();
-    let (name, mut source): (String, Box<dyn Read>) = if file == Path::new("-") {
-        ("standard input".to_owned(), Box::new(std::io::stdin()))
-    } else {
-        let opened = std::fs::File::open(file)
-            .with_context(|| format!("cannot open the log {}", file.display()))?;
-        (file.display().to_string(), Box::new(opened))
-    };
-    (&mut source)
-        .take(LONGEST + 1)
-        .read_to_end(&mut log)
-        .with_context(|| format!("cannot read the log from {name}"))?;
-    if log.len() as u64 > LONGEST {
-        bail!(
-            "the log from {name} has more than {} MB: cut out the connection that failed",
-            LONGEST >> 20
-        );
-    }
-    if log.is_empty() {
-        bail!("the log from {name} is empty");
-    }
-    Ok(log)
 }
 
 /// File name and text of a configuration header.
@@ -77,8 +49,17 @@ fn header(file: &Path) -> Result<(String, String)> {
 
 /// The sentence first, then what it rests on, then what to do.
 fn describe(explanation: &Explanation, paint: Paint) -> String {
-    let Explanation { library, debug_level, connections, state, errors, offer, diagnosis, next } =
-        explanation;
+    let Explanation {
+        library,
+        debug_level,
+        connections,
+        state,
+        errors,
+        offer,
+        diagnosis,
+        next,
+        ..
+    } = explanation;
     let mut out = String::new();
     let sentence = format!("{}: {}", paint.bold(diagnosis.cause.key()), diagnosis.summary);
     paint.sentence(&mut out, 0, &sentence);
@@ -99,10 +80,13 @@ fn describe(explanation: &Explanation, paint: Paint) -> String {
         _ => "also possible",
     };
     list(title, &candidates);
-    list("add to the next log", next);
-    list("errors in the log", errors);
+    let next: Vec<_> = next.iter().map(|next| next.text.clone()).collect();
+    list("add to the next log", &next);
+    let in_line = |error: &ErrorTold| format!("log line {}: {}", error.line, error.text);
+    let errors: Vec<_> = errors.iter().map(in_line).collect();
+    list("errors in the log", &errors);
     let mut read = Vec::new();
-    read.extend(library.clone());
+    read.extend(library.as_ref().map(|library| library.text.clone()));
     read.extend(debug_level.map(|level| format!("debug level {level}")));
     if *connections > 1 {
         read.push(format!(
@@ -118,12 +102,16 @@ fn describe(explanation: &Explanation, paint: Paint) -> String {
 fn offered(offer: &Offer) -> String {
     /// Longer lists are for JSON.
     const SHOWN: usize = 6;
-    let Offer { version, suites, server_name } = offer;
+    let Offer { version, suites, server_name, .. } = offer;
     let mut text = format!("ClientHello: at most {version}, ");
     match suites.len() {
         0 => text.push_str("no cipher suite"),
         count => {
-            let shown: Vec<_> = suites.iter().take(SHOWN).map(String::as_str).collect();
+            let named = |suite: &Named| match &suite.name {
+                Some(name) => format!("{name} ({})", suite.code),
+                None => suite.code.clone(),
+            };
+            let shown: Vec<_> = suites.iter().take(SHOWN).map(named).collect();
             let _ = write!(text, "{count} cipher suites: {}", shown.join(", "));
             if count > SHOWN {
                 text.push_str(", ...");

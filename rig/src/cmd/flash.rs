@@ -13,14 +13,15 @@ use crate::probe::Flashed;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use suites::{BuildName, Unknown};
 
 /// What became of `rig flash`.
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report {
     board: String,
     build: BuildName,
     image: String,

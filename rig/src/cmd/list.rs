@@ -1,7 +1,7 @@
 //! `rig list`: what there is.
 
-mod boards;
-mod builds;
+pub(super) mod boards;
+pub(super) mod builds;
 
 use super::{columns, own};
 use crate::cli::{Format, OwnArgs, What};
@@ -108,8 +108,8 @@ fn suites_of(library: &Library) -> Vec<Row> {
 }
 
 /// A client and its fingerprints.
-#[derive(Serialize)]
-struct ClientRow {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ClientRow {
     #[serde(flatten)]
     row: Row,
     /// Of the hello under `suites/hellos`; missing if none is recorded yet.

@@ -8,12 +8,13 @@ use anyhow::{Result, bail};
 use reports::merge::{self, MergeError};
 use reports::record::RecordError;
 use reports::{words, writers};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// The JSON document.
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Answer {
     /// The run's folder.
     run: PathBuf,
     /// Finished cells in it.

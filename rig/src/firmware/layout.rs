@@ -10,6 +10,7 @@
 
 use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Section of the heap, see `firmware/m3/src/main.rs`.
@@ -18,7 +19,7 @@ const HEAP: &str = ".uninit";
 const ALIGNMENT: u64 = 1024;
 
 /// Sizes in bytes, and where everything lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Layout {
     /// Code and constants, vectors and head included.
     pub code: u64,
@@ -35,7 +36,7 @@ pub struct Layout {
 }
 
 /// A stretch of memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Area {
     /// Its first address.
     pub start: u64,

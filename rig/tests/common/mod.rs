@@ -286,6 +286,19 @@ impl Checkout {
     }
 }
 
+/// Holds what a command printed for programs against the shipped schema.
+pub fn check(name: &str, document: &serde_json::Value) {
+    let root = Project::find().unwrap();
+    let file = root.root().join(format!("reports/schema/{name}.schema.json"));
+    let schema = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = schema
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?}");
+}
+
 /// Compares text with the snapshot `name`; `folders` are shown as `[here]`.
 pub fn compare(name: &str, text: impl fmt::Display, folders: &[&Path]) {
     let mut text = text.to_string();

@@ -10,10 +10,11 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-#[derive(Serialize)]
-struct Boards {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cmd) struct Boards {
     kinds: Vec<KindRow>,
     bench: Vec<BenchRow>,
     /// Probes that are plugged in.
@@ -22,14 +23,14 @@ struct Boards {
     entries: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct KindRow {
     name: &'static str,
     about: &'static str,
     ready: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BenchRow {
     name: String,
     kind: &'static str,

@@ -5,6 +5,7 @@
 use crate::firmware::{BuildError, Builder, Image, Layout, Target};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::Serialize;
 use suites::BuildName;
 
@@ -12,8 +13,8 @@ use suites::BuildName;
 const TARGET: Target = Target::Ameba1;
 
 /// One build.
-#[derive(Serialize)]
-pub(super) struct Build {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cmd) struct Build {
     name: String,
     about: String,
     ameba1: Memory,
@@ -23,7 +24,7 @@ pub(super) struct Build {
 }
 
 /// What is known of its image.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum Memory {
     /// There is one.
