@@ -57,6 +57,23 @@ fn files_and_types_have_not_drifted_apart() {
     }
 }
 
+#[test]
+fn the_index_names_every_schema_and_no_other() {
+    let folder = file("run").parent().unwrap().to_owned();
+    let index = fs::read_to_string(folder.join("README.md")).unwrap();
+    let named =
+        |name: &str| index.lines().filter(|line| line.contains(&format!("`{name}`"))).count();
+    let mut files = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".schema.json") {
+            files += 1;
+            assert_eq!(named(&name), 1, "{name} in {}/README.md", folder.display());
+        }
+    }
+    assert_eq!(index.matches(".schema.json").count(), files);
+}
+
 fn check(validator: &Validator, document: &impl Serialize) {
     let value = serde_json::to_value(document).unwrap();
     let errors: Vec<_> = validator
