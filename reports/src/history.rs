@@ -6,15 +6,19 @@
 //!
 //! A **result** is what a cell came to, whether as expected or not; faults of the rig, skipped and
 //! unsupported cells are none. A result is **repeated** if there is another one of the same cell on
-//! the same kind of board with the same image, and **flaky** if most of those came to another
-//! outcome. The same image is the same bytes, so a flake is no change of the firmware; it may be
-//! one of a broker's profile, which records do not hold.
+//! the same kind of board with the same image and the same profiles, and **flaky** if most of those
+//! came to another outcome. The same image is the same bytes and the same id of a profile the same
+//! content, so a flake is no change of the firmware, of the client's profile or of the broker's. A
+//! record of an older rig does not say what its profiles were; such are compared among each other.
+//!
+//! Where a profile is another one than in the run before, that is an [`Edit`], with how many cells came
+//! to another outcome along with it.
 
 mod page;
 
 pub use page::page;
 
-use crate::record::{BoardName, CellRecord, Verdict};
+use crate::record::{BoardName, CellRecord, ProfilesRecord, Verdict};
 use crate::text::shorten;
 use crate::words;
 use crate::writers::Recorded;
@@ -40,6 +44,9 @@ pub struct History {
     pub boards: Vec<BoardHistory>,
     /// Each cell on each kind of board, over all runs.
     pub cells: Vec<CellHistory>,
+    /// Profiles that were another one than in the run before, in the order of time.
+    #[serde(default)]
+    pub edits: Vec<Edit>,
     /// Folders that look like runs and cannot be read, with the reason.
     pub unreadable: Vec<String>,
 }
@@ -102,6 +109,21 @@ pub struct CellHistory {
     pub points: Vec<Point>,
 }
 
+/// A profile that was edited between two runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edit {
+    /// Place of the first run with the new content in [`History::runs`], from 0.
+    pub run: usize,
+    /// `broker` or `client`.
+    pub of: String,
+    /// Name of the profile.
+    pub profile: String,
+    /// Cells that ran with the old content and with the new one, with the same image.
+    pub cells: usize,
+    /// Those of them that came to another outcome.
+    pub changed: usize,
+}
+
 /// What a cell came to in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
@@ -119,6 +141,9 @@ pub struct Point {
     /// Id of the image that ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image: Option<String>,
+    /// What the profiles were.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profiles: Option<ProfilesRecord>,
     /// Computing time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub total: Option<u64>,
@@ -173,15 +198,26 @@ impl History {
             runs: Vec::new(),
             boards: Vec::new(),
             cells: Vec::new(),
+            edits: Vec::new(),
             unreadable: Vec::new(),
         };
         let mut cells: BTreeMap<(CellId, String), Seen> = BTreeMap::new();
         for recorded in runs {
             history.add(&recorded, &mut cells);
         }
+        let mut edits = BTreeMap::new();
         for ((cell, kind), seen) in cells {
+            seen.edits(&cell, &mut edits);
             history.conclude(cell, kind, seen);
         }
+        let edit = |((run, of, profile), (cells, changed)): ((usize, &str, String), _)| Edit {
+            run,
+            of: of.to_owned(),
+            profile,
+            cells,
+            changed,
+        };
+        history.edits = edits.into_iter().map(edit).collect();
         history.boards.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
         history
     }
@@ -255,13 +291,40 @@ struct Seen {
     exact: Vec<String>,
 }
 
+/// By run, kind of profile and its name: cells with another content than before, and those of them with
+/// another outcome.
+type Edits = BTreeMap<(usize, &'static str, String), (usize, usize)>;
+
 impl Seen {
+    /// Books where a profile of this cell is another one than in its result before.
+    fn edits(&self, cell: &CellId, edits: &mut Edits) {
+        let known = self.points.iter().zip(&self.exact).filter(|(point, _)| point.is_result());
+        let known: Vec<_> = known.collect();
+        for pair in known.windows(2) {
+            let [(before, was), (now, is)] = pair else { continue };
+            let (Some(old), Some(new)) = (&before.profiles, &now.profiles) else { continue };
+            if before.image != now.image {
+                continue;
+            }
+            let profiles = [
+                ("broker", &cell.broker, old.broker != new.broker),
+                ("client", &cell.client.profile, old.client != new.client),
+            ];
+            for (of, profile, _) in profiles.into_iter().filter(|(_, _, edited)| *edited) {
+                let (cells, changed) = edits.entry((now.run, of, profile.clone())).or_default();
+                *cells += 1;
+                *changed += usize::from(was != is);
+            }
+        }
+    }
+
     /// Places of the points that are repeated, and of those among them that are flakes.
     fn flakes(&self) -> (BTreeSet<usize>, BTreeSet<usize>) {
-        let mut images: BTreeMap<&str, BTreeMap<&str, Vec<usize>>> = BTreeMap::new();
+        type Outcomes<'a> = BTreeMap<&'a str, Vec<usize>>;
+        let mut images: BTreeMap<(&str, &Option<ProfilesRecord>), Outcomes<'_>> = BTreeMap::new();
         for (place, (point, exact)) in self.points.iter().zip(&self.exact).enumerate() {
             if let (true, Some(image)) = (point.is_result(), &point.image) {
-                let outcomes = images.entry(image).or_default();
+                let outcomes = images.entry((image, &point.profiles)).or_default();
                 outcomes.entry(exact).or_default().push(place);
             }
         }
@@ -298,6 +361,7 @@ fn point(record: &CellRecord, run: usize) -> Point {
         outcome: shorten(&words::outcome(&record.outcome), 200).into_owned(),
         flake: false,
         image: record.image.as_ref().map(|image| image.id.clone()),
+        profiles: record.profiles.clone(),
         total: record.latency.as_ref().map(|latency| latency.total),
         unit: record.latency.as_ref().map(|latency| latency.unit),
         heap_peak_bytes: record.heap_peak_bytes,

@@ -26,7 +26,8 @@ use suites::predict::Predicted;
 use suites::snapshot::Change;
 use wire::message::ClockUnit;
 
-/// Version of the layout of `run.json` and of the lines of `cells.jsonl`.
+/// Version of the layout of `run.json` and of the lines of `cells.jsonl`. Members that were added since
+/// and may be missing leave it as it is: `profiles` of a cell is one.
 pub const SCHEMA: u32 = 1;
 
 /// `run.json`: the frame around the cells.
@@ -101,6 +102,9 @@ pub struct CellRecord {
     pub client: ClientName,
     /// The broker profile.
     pub broker: String,
+    /// What both profiles were; missing in records of a rig that did not note it yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profiles: Option<ProfilesRecord>,
     /// How the outcome compares with what was expected.
     pub verdict: Verdict,
     /// How it differs from the snapshot; empty unless the verdict is `changed`, or `surprise`.
@@ -142,6 +146,16 @@ pub struct CellRecord {
     /// Most stack bytes in use, where the board can tell.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stack_peak_bytes: Option<u64>,
+}
+
+/// Content of a cell's profiles, as ids: another one after an edit that matters. The build's content is
+/// [`ImageRecord::id`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ProfilesRecord {
+    /// Of the client's profile.
+    pub client: String,
+    /// Of the broker's profile.
+    pub broker: String,
 }
 
 impl CellRecord {

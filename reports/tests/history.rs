@@ -6,6 +6,7 @@ mod common;
 
 use common::{compare, fault, hostile, recorded, troubled};
 use reports::history::{History, page, percent};
+use reports::record::ProfilesRecord;
 use reports::writers::Recorded;
 use reports::{CellRecord, RunFolder, Transcript, Verdict};
 use suites::OutcomeKind;
@@ -72,6 +73,67 @@ fn another_image_another_kind_of_board_or_a_fault_is_no_flake() {
     assert!(kinds.boards.iter().all(|board| board.tally.flaky == 0));
 }
 
+fn note_profiles(run: &mut Recorded, broker: &str, client: &str) {
+    for cell in &mut run.cells {
+        let (broker, client) = (broker.to_owned(), client.to_owned());
+        cell.profiles = Some(ProfilesRecord { client, broker });
+    }
+}
+
+#[test]
+fn another_outcome_after_an_edit_is_no_flake_and_the_edit_is_told() {
+    let history = History::of(runs(4, |number, run| {
+        let edited = number >= 2;
+        note_profiles(run, if edited { "new" } else { "old" }, "same");
+        if edited {
+            time_out(&mut run.cells[0]);
+        }
+    }));
+    assert_eq!(history.boards[0].tally.flaky, 0);
+    assert_eq!(history.boards[0].tally.repeated, 80, "two with the old content, two with the new");
+    let told: Vec<_> = history
+        .edits
+        .iter()
+        .map(|edit| (edit.run, edit.of.as_str(), edit.profile.as_str(), edit.cells, edit.changed))
+        .collect();
+    assert_eq!(told.len(), 4, "each broker of the run once: {told:?}");
+    let first = recorded("qemu").cells[0].broker.clone();
+    for (run, of, profile, cells, changed) in told {
+        assert_eq!((run, of, cells), (2, "broker", 5), "{profile}");
+        assert_eq!(changed, usize::from(profile == first), "{profile}");
+    }
+    // The same content on both sides: then it is a flake.
+    let flaky = History::of(runs(3, |number, run| {
+        note_profiles(run, "same", "same");
+        if number == 1 {
+            time_out(&mut run.cells[0]);
+        }
+    }));
+    assert_eq!((flaky.boards[0].tally.flaky, flaky.edits.len()), (1, 0));
+    // An edited profile of the client is told as one.
+    let client = History::of(runs(2, |number, run| {
+        note_profiles(run, "same", if number == 0 { "old" } else { "new" });
+    }));
+    assert!(client.edits.iter().all(|edit| edit.of == "client" && edit.changed == 0));
+    assert_eq!(client.edits.iter().map(|edit| edit.cells).sum::<usize>(), 20);
+}
+
+/// Records of an older rig do not say what their profiles were, and are read all the same.
+#[test]
+fn records_without_profiles_are_compared_among_each_other() {
+    let history = History::of(runs(4, |number, run| {
+        if number >= 2 {
+            note_profiles(run, "new", "new");
+        }
+        if number == 1 || number == 2 {
+            time_out(&mut run.cells[0]);
+        }
+    }));
+    let tally = history.boards[0].tally;
+    assert_eq!((tally.repeated, tally.flaky), (80, 2), "one of the old pair, one of the new one");
+    assert_eq!(history.edits, [], "of what was not noted nothing can be said");
+}
+
 #[test]
 fn of_two_outcomes_as_frequent_the_first_is_the_usual_one() {
     let history = History::of(runs(2, |number, run| {
@@ -92,6 +154,7 @@ fn a_page_of_some_runs() {
         if number == 2 {
             time_out(&mut run.cells[0]);
         }
+        note_profiles(run, if number == 0 { "old" } else { "new" }, "same");
         // Few cells make a snapshot that a person reads.
         run.cells.truncate(6);
         run.run.plan.truncate(7);

@@ -2,7 +2,9 @@
 
 use crate::plan::Job;
 use reports::figures;
-use reports::record::{BoardName, CellRecord, HelloRecord, Latency, PhaseLatency, Verdict};
+use reports::record::{
+    BoardName, CellRecord, HelloRecord, Latency, PhaseLatency, ProfilesRecord, Verdict,
+};
 use reports::transcript::{Seen, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -88,6 +90,10 @@ pub fn conclude(
         image: None,
         client: job.cell.client.clone(),
         broker: job.cell.broker.clone(),
+        profiles: Some(ProfilesRecord {
+            client: job.profile.content_id(),
+            broker: job.broker.content_id(),
+        }),
         verdict: match outcome.result {
             OutcomeKind::RigFault => Verdict::Fault,
             OutcomeKind::Unsupported => Verdict::Unsupported,

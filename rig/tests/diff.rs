@@ -115,9 +115,13 @@ fn runs_over_time() {
     let filed: History =
         serde_json::from_slice(&fs::read(checkout.path("runs/history.json")).unwrap()).unwrap();
     assert_eq!(filed, history);
-    // The same images against another broker look like a flake, and the crate's page says so.
+    // The same images against another broker are no flake: the record holds what the profiles were.
     upgrade(&checkout);
     assert_eq!(run(&checkout, "runs/3").code, Some(1));
+    // An edited comment is no other profile.
+    let text = fs::read_to_string(checkout.path(BROKER)).unwrap();
+    fs::write(checkout.path(BROKER), format!("# a comment\n{text}")).unwrap();
+    assert_eq!(run(&checkout, "runs/4").code, Some(1));
     let seen = checkout.rig("history runs --out www");
     assert_eq!(seen.code, Some(0), "{seen}");
     checkout.compare("history", seen);

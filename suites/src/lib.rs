@@ -16,6 +16,7 @@
 
 pub mod broker;
 pub mod cell;
+mod content;
 pub mod file;
 pub mod fingerprint;
 pub mod hello;

@@ -1,6 +1,6 @@
 //! `history.html`: one file without a script, with its curves drawn in it.
 
-use super::{CellHistory, History, Tally, percent};
+use super::{CellHistory, Edit, History, Tally, percent};
 use crate::record::Latency;
 use crate::transcript::printable;
 use crate::words;
@@ -19,6 +19,7 @@ struct Page {
     curve: String,
     boards: Vec<Line>,
     recent: Vec<Line>,
+    edits: Vec<String>,
     cells: Vec<Cell>,
     left_out: usize,
     unreadable: Vec<String>,
@@ -43,6 +44,16 @@ struct Cell {
     outcomes: Vec<String>,
     curve: String,
     cost: String,
+}
+
+/// A profile that was edited, in one line.
+fn edit(history: &History, edit: &Edit) -> String {
+    let Edit { of, profile, cells, changed, .. } = edit;
+    let run = history.runs.get(edit.run).map(|run| run.id.as_str()).unwrap_or_default();
+    let text = format!(
+        "{of} profile {profile}, before run {run}: {changed} of {cells} cells came to another outcome"
+    );
+    printable(text.as_bytes())
 }
 
 /// The page. Askama escapes markup; control characters are made visible here.
@@ -70,6 +81,7 @@ pub fn page(history: &History) -> Result<String, askama::Error> {
             .iter()
             .map(|board| line(&board.name, &board.kind, &board.tally))
             .collect(),
+        edits: history.edits.iter().rev().take(RUNS).map(|one| edit(history, one)).collect(),
         recent: history
             .runs
             .iter()

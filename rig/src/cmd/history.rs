@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
-use reports::history::{self, History, percent};
+use reports::history::{self, Edit, History, percent};
 use reports::transcript::printable;
 use std::fmt::Write as _;
 
@@ -66,12 +66,20 @@ fn describe(history: &History) -> String {
             board.tally.second_tries,
         );
     }
+    for Edit { run, of, profile, cells, changed } in &history.edits {
+        let Some(run) = history.runs.get(*run) else { continue };
+        let (profile, run) = (printable(profile.as_bytes()), printable(run.id.as_bytes()));
+        let _ = writeln!(
+            out,
+            "edited: {of} profile {profile} before run {run}: {changed} of {cells} cells came to another outcome"
+        );
+    }
     let mut flaky: Vec<_> = history.cells.iter().filter(|cell| cell.tally.flaky > 0).collect();
     flaky.sort_by_key(|cell| std::cmp::Reverse(cell.tally.flaky));
     for cell in flaky.iter().take(NAMED) {
         let _ = writeln!(
             out,
-            "flaky: {} on {}: {} of {} results of the same image differ",
+            "flaky: {} on {}: {} of {} results of the same image and profiles differ",
             cell.cell,
             printable(cell.kind.as_bytes()),
             cell.tally.flaky,
