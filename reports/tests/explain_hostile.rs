@@ -178,8 +178,9 @@ fn every_log() -> &'static [(String, String, Cause)] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
         let files = std::fs::read_dir(folder).unwrap();
         let mut logs: Vec<_> = files
-            .map(|file| {
-                let path = file.unwrap().path();
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| {
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();
                 let text = String::from_utf8(std::fs::read(path).unwrap()).unwrap();
                 let cause = explain(text.as_bytes(), &Beside::default()).diagnosis.cause;
