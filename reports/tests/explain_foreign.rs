@@ -61,6 +61,10 @@ fn what_is_no_mbedtls_client() {
         ("gnutls", "gnutls_handshake() failed: The TLS connection was non-properly terminated.\n"),
         ("go", "remote error: tls: unknown certificate authority\n"),
         (
+            "tasmota",
+            "MQT: Attempting connection...\nMQT: TLS connection error: 55\nMQT: Connect failed to broker.test:8883, rc -2. Retry in 20 sec\n",
+        ),
+        (
             "no tls",
             "I (29) boot: chip revision: v3.0\nI (70) wifi: rssi -73\nE (90) i2c: write returned -0x10\nE (95) nvs: ret = -0x1102\nW (99) app: steps -29312, rc=-1\n",
         ),
@@ -158,6 +162,30 @@ fn what_sdks_say() {
         (
             "states of a program's own",
             "ssl->state = 11\nssl->state = 17\nssl_tls.c:4095: is a fatal alert message (msg 40)\nssl_cli.c:3279: mbedtls_ssl_read_record() returned -30592 (-0x7780)\n",
+        ),
+        (
+            "bare hexadecimal of a handshake",
+            "mbedtls_ssl_handshake error: -4290\nOSError: [Errno 5] EIO\n",
+        ),
+        (
+            "two names in one",
+            "OSError: (-17040, 'MBEDTLS_ERR_RSA_PUBLIC_FAILED+MBEDTLS_ERR_MPI_ALLOC_FAILED')\n",
+        ),
+        (
+            "a number of the application's own",
+            "app TLS[ssl_cli.c:3279 2]: client state: 3\napp TLS[ssl_tls.c:3831 1]: mbedtls_ssl_fetch_input() returned -32768 (-0x8000)\napp TLS[ssl_tls.c:6345 2]: <= handshake\napp TLS[ssl_tls.c:6335 2]: => handshake\n",
+        ),
+        (
+            "a failure without a number",
+            "client handshake start.\nclient handshake ok!\nclient handshake start.\nclient handshake failed\n",
+        ),
+        (
+            "the broker's lines beside the client's",
+            "nginx: SSL_do_handshake() failed (SSL routines::no shared cipher)\nmbedtls_ssl_handshake returned -0x7780\n",
+        ),
+        (
+            "a forum's typesetting",
+            "ssl_cli.c:3279: client state: 3\nssl_tls.c:4400: \u{201c}x509_verify_cert() returned \u{2013}9984 (\u{2013}0x2700)\u{201d}\nmbedtls_ssl_handshake returned \u{2212}0x2700\n",
         ),
         (
             "two connections",

@@ -126,7 +126,7 @@ pub fn describe(error: i32, versions: Versions) -> String {
     }
     let text = named.map(with_meaning).unwrap_or_else(|| {
         if number > HIGH | LOW {
-            return "which is no error of mbedTLS, but the application's own".to_owned();
+            return "(no error of mbedTLS, but the application's own)".to_owned();
         }
         let parts = [number & HIGH, number & LOW].into_iter().filter(|number| *number != 0);
         let parts: Vec<_> = parts
