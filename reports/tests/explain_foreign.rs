@@ -188,6 +188,10 @@ fn what_sdks_say() {
             "ssl_cli.c:3279: client state: 3\nssl_tls.c:4400: \u{201c}x509_verify_cert() returned \u{2013}9984 (\u{2013}0x2700)\u{201d}\nmbedtls_ssl_handshake returned \u{2212}0x2700\n",
         ),
         (
+            "verify flags in decimal",
+            "mbedtls_ssl_handshake returned -0x2700\nstack_err=9984; cert_verify_flags=8;error_type=1\n",
+        ),
+        (
             "two connections",
             "connecting to broker\nmbedtls_ssl_handshake returned -0x2700\n  ! The certificate validity starts in the future\nthe clock is set\nconnecting to broker\nmbedtls_ssl_handshake returned -0x2700\n  ! The certificate is not correctly signed by the trusted CA\n",
         ),

@@ -125,10 +125,12 @@ fn flags_in(text: &str) -> Option<u32> {
             let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
             u32::from_str_radix(hex.get(..end)?, 16).ok()?
         }
-        // In decimal only as all that follows.
+        // In decimal only right after the word: `cert_verify_flags=8;error_type=1`.
         None => {
-            let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
-            digits.trim_end().parse().ok()?
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
+            let rest = rest.trim_start_matches([' ', '=', ':']);
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest.get(..end)?.parse().ok()?
         }
     };
     // The library has bits up to 0x40000; -1 is its word for "nothing was checked".
