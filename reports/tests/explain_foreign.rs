@@ -25,7 +25,10 @@ fn said(logs: &[(&str, &str)]) -> String {
     for (name, log) in logs {
         let Explanation { diagnosis, errors, connections, .. } = alone(log);
         let _ = writeln!(text, "{name}\n  {}: {}", diagnosis.cause, diagnosis.summary);
-        let errors: Vec<_> = errors.into_iter().map(|error| error.text).collect();
+        let errors: Vec<_> = errors
+            .into_iter()
+            .map(|error| format!("log line {}: {}", error.line, error.text))
+            .collect();
         let candidates: Vec<_> = diagnosis.candidates.iter().map(ToString::to_string).collect();
         for (title, lines) in [
             ("evidence", &diagnosis.evidence),
