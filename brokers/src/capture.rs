@@ -11,6 +11,11 @@
 //! is what it does when nothing is shared. Whole handshakes are made only for what cannot be seen
 //! otherwise, with no certificate and no credentials.
 //!
+//! A list without its end would make a profile that predicts what is not so. Whether a no was meant is
+//! therefore made sure of by the line, and a server that stops answering makes no profile at all. What
+//! a profile cannot say (a second certificate, an order that is neither the server's nor the client's,
+//! ALPN ...) is asked for as far as it shows, and told beside the profile.
+//!
 //! A capture of our own replay is the visible form of the profile,
 //! [`BrokerProfile::visible`](suites::BrokerProfile::visible); what that leaves out is listed in
 //! [`INVISIBLE`](suites::broker::INVISIBLE).

@@ -171,13 +171,20 @@ pub fn capture(
         signer,
         name,
         summary: format!("{host} as it was on {today}"),
-        source: format!(
-            "`rig capture {host}` on {today}, rig {version}. Keys and certificates of a replay are throw-away ones of the same kind and size."
-        ),
+        source: String::new(),
     };
     let mut addresses = addresses.iter().peekable();
     while let Some(address) = addresses.next() {
         target.address = *address;
+        // Behind a name there may be several servers, and others tomorrow.
+        let at = if host.to_string() == address.to_string() {
+            String::new()
+        } else {
+            format!(" at {address}")
+        };
+        target.source = format!(
+            "`rig capture {host}`{at} on {today}, rig {version}. Keys and certificates of a replay are throw-away ones of the same kind and size."
+        );
         match capture::capture(&target, bounds, say) {
             Err(CaptureError::Connect { .. }) if addresses.peek().is_some() => {}
             found => return found.map(|found| file(host, *address, found)),

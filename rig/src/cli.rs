@@ -187,7 +187,7 @@ pub struct ExplainArgs {
     /// The mbedTLS configuration header that the firmware was built with
     #[arg(long, value_name = "HEADER")]
     pub config: Option<PathBuf>,
-    /// The broker that the client met, as `cargo rig list brokers` shows them
+    /// The broker that the client met, as `cargo rig list brokers` shows them, or a file
     #[arg(long, value_name = "PROFILE")]
     pub broker: Option<String>,
 }

@@ -77,6 +77,10 @@ fn of_the_thread_s_broker() {
     assert_eq!(by_file.code, Some(0), "{by_file}");
     let by_name = checkout.rig(&format!("predict {client} --broker live"));
     assert_eq!(by_file.stdout, by_name.stdout);
+    fs::write(checkout.path("device.log"), "mbedtls_ssl_handshake returned -0x7280\n").unwrap();
+    let explained = ["live", "suites/brokers/live.toml"]
+        .map(|broker| checkout.rig(&format!("explain device.log --broker {broker}")));
+    assert_eq!((explained[0].code, &explained[0].stdout), (Some(0), &explained[1].stdout));
     let own = checkout.rig(&format!("predict {client} --broker hivemq-cloud-2021"));
     assert_eq!(by_file.stdout.replace("live", "hivemq-cloud-2021"), own.stdout);
     let again = captured(&checkout, broker.address(), &out);

@@ -2,6 +2,7 @@
 
 mod log;
 
+use super::broker;
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Exit;
 use crate::project::Project;
@@ -23,11 +24,11 @@ pub(super) fn run(args: &ExplainArgs, format: Format, terminal: &mut Terminal) -
         None => None,
     };
     let broker = match (&library, &args.broker) {
-        (Some(library), Some(name)) => Some(library.broker(name)?),
+        (Some(library), Some(broker)) => Some(broker::named(broker, library)?),
         _ => None,
     };
     let config = config.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-    let explanation = explain(&log, &Beside { config, broker });
+    let explanation = explain(&log, &Beside { config, broker: broker.as_ref() });
     super::write(terminal, format, &explanation, || describe(&explanation, terminal.paint()))?;
     Ok(Exit::AsExpected)
 }
