@@ -363,6 +363,8 @@ impl Capture<'_> {
         // Before the server has answered anything, a no without a word cannot be told from a failure.
         let mut wordless = Vec::new();
         let mut hopeless = false;
+        // What a client is told that has only versions which are too old.
+        let mut too_old = None;
         for version in [
             ProtocolVersion::TLS1_3,
             ProtocolVersion::TLS1_2,
@@ -374,6 +376,10 @@ impl Capture<'_> {
                 Answer::Flight(flight) if flight.version == version => found.push(version),
                 Answer::Flight(_) => {}
                 Answer::Refused(refusal) => {
+                    let old = !found.is_empty() && version > ProtocolVersion::SSL3_0;
+                    if let (Refusal::Alert(alert), true) = (&refusal, old) {
+                        too_old = Some(*alert).filter(|alert| *alert != PROTOCOL_VERSION);
+                    }
                     if found.is_empty() && !matches!(refusal, Refusal::Alert(_)) {
                         wordless.push(version);
                     }
@@ -413,6 +419,10 @@ impl Capture<'_> {
             found.pop();
             self.unknown.push("min_version: the server speaks SSL3.0, too".to_owned());
         }
+        if let Some(alert) = too_old {
+            let alert = Refusal::Alert(alert);
+            self.unknown.push(format!("min_version: a client with older versions alone is answered with {alert}; a replay says protocol_version"));
+        }
         let between = |pair: &[ProtocolVersion]| matches!(pair, [a, b] if a.0 - b.0 > 1);
         if found.windows(2).any(between) {
             let names: Vec<_> = found.iter().map(ToString::to_string).collect();
@@ -430,7 +440,7 @@ impl Capture<'_> {
     fn nothing_spoken(&self, refusals: &[Refusal]) -> CaptureError {
         let address = self.target.address;
         let alert = |refusal: &&Refusal| matches!(refusal, Refusal::Alert(_));
-        let version = Refusal::Alert(AlertDescription(70));
+        let version = Refusal::Alert(PROTOCOL_VERSION);
         let alerts = || refusals.iter().filter(alert);
         match alerts().find(|alert| **alert != version).or(alerts().next()) {
             Some(alert) => CaptureError::Refused { address, answer: alert.to_string() },
@@ -584,6 +594,9 @@ fn merge<'a>(
     }
     list
 }
+
+/// RFC 5246 7.2.2.
+const PROTOCOL_VERSION: AlertDescription = AlertDescription(70);
 
 fn show(suite: CipherSuite) -> String {
     cipher_suite_name(suite).map_or_else(|| suite.to_string(), str::to_owned)

@@ -403,7 +403,7 @@ fn answers_by_hash(hello: &ClientHello) -> Vec<u8> {
     };
     let alert = |code: u8| record(21, &[2, code]);
     if hello.highest_version() != ProtocolVersion::TLS1_2 {
-        return alert(70);
+        return alert(47);
     }
     let group = hello.groups.iter().flatten().find(|group| [23, 24].contains(&group.0));
     let suite = CipherSuite(0xc02f);
@@ -446,4 +446,10 @@ fn a_server_that_looks_at_the_hash_alone_is_said_to() {
         seen.unknown.iter().filter(|line| line.starts_with("signature_algorithms")).collect();
     assert!(said[0].contains("signs with rsa_pkcs1_sha1 where that is not offered"), "{said:?}");
     assert!(said[1].contains("looks at the hash alone"), "{said:?}");
+    // And what it says to those that are too old.
+    assert!(
+        seen.unknown.iter().any(|line| line.contains("is answered with alert 47")),
+        "{:?}",
+        seen.unknown
+    );
 }

@@ -184,6 +184,11 @@ type Holds = fn(&BrokerProfile) -> bool;
     &["sni: a client that names no server is shown another certificate, for rsa.test, of kind rsa-2048"],
     |seen: &BrokerProfile| seen.sni == Sni::Ignored && seen.certificate.key == KeyKind::EcdsaP256
 )]
+#[case::no_other_name(
+    "-cert rsa.pem -key rsa.key -cert2 rsa.pem -key2 rsa.key -servername broker.test -servername_fatal",
+    &["sni: a client that asks for another name is answered with alert 112"],
+    |seen: &BrokerProfile| seen.sni == Sni::Ignored
+)]
 #[case::chacha_first(
     "-cert rsa.pem -key rsa.key -serverpref -prioritize_chacha",
     &["server_order: a client that wants TLS_CHACHA20_POLY1305_SHA256 most"],

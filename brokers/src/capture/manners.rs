@@ -11,6 +11,9 @@ use crate::front::FrontError;
 use suites::broker::{ClientAuth, FragmentLength, OnReject, Sni};
 use wire::tls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
 
+/// A name that no server has, RFC 6761 6.4.
+const NOBODY: &str = "nobody.invalid";
+
 /// What the server's whole handshake adds to its first flight.
 pub(super) struct Whole {
     pub(super) chain: Vec<Vec<u8>>,
@@ -180,6 +183,10 @@ impl<'t> Capture<'t> {
             return Ok(Sni::Ignored);
         }
         let version = lists.old.unwrap_or(ProtocolVersion::TLS1_3);
+        let another = Hello { server_name: Some(NOBODY.to_owned()), ..self.hello(version) };
+        if let Answer::Refused(refusal) = self.line.ask(&another)? {
+            self.unknown.push(format!("sni: a client that asks for another name is answered with {refusal}; a replay serves it"));
+        }
         let hello = Hello { server_name: None, ..self.hello(version) };
         let chain = match self.line.ask(&hello)? {
             Answer::Flight(_) if lists.old.is_none() => {
