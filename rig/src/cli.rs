@@ -174,10 +174,11 @@ Examples:
   tail -c 1M device.log | cargo rig explain          the same of what comes through a pipe
   cargo rig explain device.log --config config_rsa.h --broker mosquitto-2.0-default
 
-A log proves the more the higher its debug level: 1 shows errors alone, 4 every byte of the handshake.
-What a log does not prove is not guessed: the cause is then insufficient_evidence.
-Exit codes: 0 the log was read, whatever it shows; 2 the log, the header or the broker profile cannot
-be read.";
+A log proves the more the higher its debug level: 1 shows errors alone, 4 every byte of the
+handshake. What a log does not prove is not guessed: the cause is then insufficient_evidence.
+Text may be UTF-8 or, as Windows' PowerShell writes it, UTF-16; at most 64 MB are read.
+Exit codes: 0 the log was read, whatever it shows; 2 the log, the header or the broker profile
+cannot be read.";
 
 /// Arguments of `rig explain`.
 #[derive(Debug, Args)]

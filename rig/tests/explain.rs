@@ -275,6 +275,7 @@ fn the_command() {
     std::fs::write(checkout.path("other.h"), "#define OTHER 1\n").unwrap();
     let mut text = String::new();
     for line in [
+        "explain --help",
         "explain device.log",
         "explain device.log --config config_rsa.h --broker tls12-rsa-plain",
         "explain one.log",
@@ -334,6 +335,10 @@ fn what_is_no_log_is_told_apart() {
         let seen = checkout.rig(&format!("explain {file}"));
         let _ = writeln!(text, "$ rig explain {file}\n{seen}");
     }
+    // Through a pipe nobody knows beforehand how much there is.
+    let huge = std::fs::File::open(checkout.path("huge.log")).unwrap();
+    let piped: common::Seen = checkout.command("explain").stdin(huge).output().unwrap().into();
+    let _ = writeln!(text, "$ cat huge.log | rig explain\n{piped}");
     checkout.compare("explain_no_log", text);
     let first = checkout.rig("explain powershell.log");
     assert!(first.stdout.starts_with("hostname_not_set: "), "{first}");
@@ -351,7 +356,7 @@ fn a_log_that_may_not_be_read_is_told_so() {
     let checkout = Checkout::new();
     let file = checkout.path("secret.log");
     std::fs::write(&file, "mbedtls_ssl_handshake returned -0x7280\n").unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
     let seen = checkout.rig("explain secret.log");
     match std::fs::File::open(&file) {
         Ok(_) => assert_eq!(seen.code, Some(0), "{seen}"),

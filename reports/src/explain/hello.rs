@@ -10,6 +10,10 @@
 
 use super::attempt::{Spot, bracketed, hex_word};
 
+/// Suites that are kept of the lines: there are about 350 in all. Of a longer list the count does not
+/// fit, so that nothing is concluded from it.
+const MOST_SUITES: usize = 1024;
+
 /// The ClientHello as the lines of level 3 tell it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HelloLines {
@@ -53,7 +57,8 @@ impl HelloLines {
             self.clock =
                 time.trim().parse().ok().map(|value| Spot { value, line, quote: text.to_owned() });
         } else if let Some(suite) = what.strip_prefix("add ciphersuite: ") {
-            self.suites.extend(suite_word(suite));
+            let room = MOST_SUITES.saturating_sub(self.suites.len());
+            self.suites.extend(suite_word(suite).into_iter().take(room));
             self.decimal |= is_decimal(suite);
         } else if let Some(count) = what.strip_prefix("got ") {
             let value = count.split(' ').next().and_then(|n| n.parse().ok());

@@ -144,14 +144,15 @@ fn text(bytes: Vec<u8>) -> std::result::Result<Vec<u8>, &'static str> {
 /// UTF-16 as text: by the mark at its beginning, or by every second byte of the first line being 0.
 fn utf16(bytes: &[u8]) -> Option<String> {
     let zeros = |from: usize| bytes.iter().take(64).skip(from).step_by(2).all(|byte| *byte == 0);
-    let (order, rest): (fn([u8; 2]) -> u16, &[u8]) = match bytes {
-        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
-        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
-        [_, 0, _, 0, ..] if zeros(1) && !zeros(0) => (u16::from_le_bytes, bytes),
-        [0, _, 0, _, ..] if zeros(0) && !zeros(1) => (u16::from_be_bytes, bytes),
+    let (little, rest) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (true, rest),
+        [0xfe, 0xff, rest @ ..] => (false, rest),
+        [_, 0, _, 0, ..] if zeros(1) && !zeros(0) => (true, bytes),
+        [0, _, 0, _, ..] if zeros(0) && !zeros(1) => (false, bytes),
         _ => return None,
     };
     let (pairs, _) = rest.as_chunks();
+    let order = if little { u16::from_le_bytes } else { u16::from_be_bytes };
     let units = pairs.iter().map(|pair| order(*pair));
     Some(char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
