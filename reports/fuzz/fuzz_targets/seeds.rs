@@ -57,8 +57,10 @@ fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, std::io::Error> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.push((name, fs::read(&path)?));
+        if path.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, fs::read(&path)?));
+        }
     }
     files.sort();
     Ok(files)
