@@ -467,5 +467,8 @@ fn a_power_command_brings_back_what_a_probe_cannot() {
         .flat_map(|recovery| &recovery.steps)
         .map(|step| (step.step.as_str(), step.failed.is_none()))
         .collect();
-    assert_eq!(steps, [("reset", false), ("full_reset", false), ("power", true)]);
+    // A board that dies just then may still have taken a first reset.
+    let first = steps.iter().take_while(|step| **step == ("reset", true)).count();
+    assert_eq!(steps[first..], [("reset", false), ("full_reset", false), ("power", true)]);
+    assert!(first <= 1, "{steps:?}");
 }
