@@ -342,6 +342,7 @@ fn single_lines() {
         "ssl: ret=-0x4290",
         "MQTT failed, rc=-2",
         "mbedtls_ssl_handshake returned -0x7780",
+        "mbedtls_ssl_handshake returned -0x7780\nis a fatal alert message (msg 40)",
         "tls: -0x7200",
         "mbedtls_net_connect returned -0x52",
         "mbedtls_ssl_handshake returned -0x6800",

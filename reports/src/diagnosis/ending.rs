@@ -201,11 +201,11 @@ impl Facts<'_> {
     pub(super) fn unproven(&self) -> Diagnosis {
         let alert = self.brokers_alert();
         let summary = match (&self.outcome.error, alert) {
-            (Some(error), Some(code)) if self.answer.chose || self.hello.is_some() => {
+            (Some(error), Some(code)) => {
                 let meaning = alert_meaning(AlertDescription(code));
                 format!(
-                    "the client gave up with {error} in {} because the broker sent alert {}{}; what was seen does not prove why",
-                    self.stage(),
+                    "the client gave up with {error}{} because the broker sent alert {}{}; what was seen does not prove why",
+                    self.in_stage(),
                     alert_text(code),
                     meaning.map(|meaning| format!(" ({meaning})")).unwrap_or_default()
                 )
