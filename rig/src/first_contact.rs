@@ -75,7 +75,9 @@ pub fn look(board: &Board, bench: &Bench, interrupt: &Interrupt) -> Vec<Step> {
                 steps.extend(look(board, &mut debugger));
             }
             // Whatever was there before starts again.
-            debugger.detach();
+            if let Err(error) = debugger.detach() {
+                steps.push(step("release", State::Failed, vec![error.to_string()]));
+            }
         }
         Err(error) => steps.push(step("chip", State::Failed, vec![error.to_string()])),
     }

@@ -240,11 +240,18 @@ impl Debugger {
     }
 
     /// Ends debugging; the core runs on, or starts to.
-    pub fn detach(self) {
-        self.release.set(true);
-        // Closing the session does the rest. If that fails the board is gone, and who speaks with
-        // the DUT next will notice.
-        drop(self.session);
+    ///
+    /// # Errors
+    /// [`ProbeError`] if the core may still be halted.
+    pub fn detach(mut self) -> Result<(), ProbeError> {
+        self.release.want();
+        // Closing the session does the rest.
+        self.session = None;
+        if self.release.done() {
+            return Ok(());
+        }
+        let why = "debugging was not ended, and its core may be halted".to_owned();
+        Err(self.failed(Stage::Release, What::NoAnswer(why)))
     }
 
     fn identify(&mut self) -> Result<(), ProbeError> {

@@ -53,7 +53,7 @@ fn a_running_dut_is_started_anew_through_its_probe() {
     dut.link.send(&wire::Command::Identify).unwrap();
     assert!(dut.link.next(Deadline::after(Duration::from_millis(200))).is_err());
     debugger.start_from_ram(&image.path).unwrap();
-    debugger.detach();
+    debugger.detach().unwrap();
     assert_eq!(identity(&mut dut.link), image.id);
 }
 
@@ -68,7 +68,7 @@ fn a_real_build_is_flashed_and_says_hello() {
     let done = debugger.flash(&algorithm(Chip::Mps2An385), &content, &mut |_| {}).unwrap();
     assert_eq!(done, Flashed::Written { bytes: content.bytes() });
     debugger.start_from_flash().unwrap();
-    debugger.detach();
+    debugger.detach().unwrap();
     assert_eq!(hello(bench.line), image.id);
 }
 
@@ -257,7 +257,7 @@ fn a_board_that_runs_by_itself_outlives_who_flashes_it() {
     let done = debugger.flash(&algorithm, &content, &mut |_| {}).unwrap();
     assert_eq!(done, Flashed::Written { bytes: content.bytes() });
     debugger.start_from_flash().unwrap();
-    debugger.detach();
+    debugger.detach().unwrap();
     let line = folder.path().join(rig::probe::emulated::UART_SOCKET);
     assert_eq!(hello(UnixStream::connect(line).unwrap()), build.id);
 }

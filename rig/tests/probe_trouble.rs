@@ -128,13 +128,55 @@ fn a_core_that_locks_up_does_not_take_the_emulator_with_it() {
         }
         let mut debugger = bench.attach().unwrap();
         debugger.start_from_flash().unwrap();
-        debugger.detach();
+        debugger.detach().unwrap();
     }
     let build = image(Kind::Qemu, BUILD);
     let mut debugger = bench.attach().unwrap();
     debugger.start_from_ram(&build.path).unwrap();
-    debugger.detach();
+    debugger.detach().unwrap();
     assert_eq!(hello(bench.line), build.id);
+}
+
+/// The emulator does not come back from a single step onto a WFI. A core that is halted while it
+/// boots may be there, and probe-rs steps once before it lets a core run.
+#[test]
+fn a_core_halted_before_it_sleeps_is_let_go() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let build = image(Kind::Qemu, BUILD);
+    let mut bytes = std::fs::read(&build.path).unwrap();
+    let at = {
+        let file = object::File::parse(&*bytes).unwrap();
+        let text = file.section_by_name(".text").unwrap();
+        let entry = file.symbols().find(|symbol| symbol.name() == Ok("Reset")).unwrap();
+        (text.file_range().unwrap().0 + (entry.address() & !1) - text.address()) as usize
+    };
+    // The call of a hook that does nothing becomes WFI and NOP.
+    assert_eq!(bytes[at + 1] >> 3, 0b11110, "BL");
+    bytes[at..at + 4].copy_from_slice(&[0x30, 0xbf, 0x00, 0xbf]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sleeps.elf");
+    std::fs::write(&file, bytes).unwrap();
+    let bench = Bench::new();
+    let mut debugger = bench.attach().unwrap();
+    debugger.start_from_ram(&file).unwrap();
+    debugger.detach().unwrap();
+    assert_eq!(hello(bench.line), build.id);
+}
+
+#[test]
+fn a_core_that_is_not_let_go_is_told() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let bench = Bench::new();
+    let mut debugger = bench.attach().unwrap();
+    debugger.start_from_ram(&image(Kind::Qemu, BUILD).path).unwrap();
+    bench.board().trouble(Trouble::PowerLost { after: 0 });
+    let error = debugger.detach().unwrap_err();
+    assert_eq!((error.class(), error.stage), (Class::Infrastructure, Stage::Release));
+    compare("probe-release", bench.shown(&error), &[]);
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub(super) fn start(
             // Opened before the core runs, so that its first words are not lost.
             let port = open(board)?;
             put(&mut debugger, attached, image, None)?;
-            debugger.detach();
+            debugger.detach()?;
             port
         }
         Line::Rtt => {

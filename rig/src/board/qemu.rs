@@ -59,7 +59,7 @@ pub fn boot(image: &Image) -> Result<(Process, UnixStream), BoardError> {
     if let Some(board) = &process.board {
         let mut debugger = Debugger::attach(Kind::Qemu.name(), &wiring(board))?;
         debugger.start_from_ram(&image.path)?;
-        debugger.detach();
+        debugger.detach()?;
     }
     Ok((process, socket))
 }

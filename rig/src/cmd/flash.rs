@@ -147,7 +147,7 @@ fn copy(board: &bench::Board, folder: &Path, terminal: &mut Terminal) -> Result<
         .read_flash(&mut |progress| terminal.step(&board.name, progress))
         .map_err(|error| board_fault(error.into()))?;
     // What the board ran before starts again.
-    debugger.detach();
+    let let_go = debugger.detach();
     let kept = backup::keep(folder, board, &flash).with_context(|| {
         format!(
             "board {}: its flash was read, and no copy could be kept in {}",
@@ -155,7 +155,9 @@ fn copy(board: &bench::Board, folder: &Path, terminal: &mut Terminal) -> Result<
             folder.display()
         )
     });
-    kept.map_err(fault)
+    let kept = kept.map_err(fault)?;
+    let_go.map_err(|error| board_fault(error.into()))?;
+    Ok(kept)
 }
 
 fn build(builder: &Builder, name: &str) -> Result<BuildName> {

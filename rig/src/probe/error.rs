@@ -43,6 +43,8 @@ pub enum Stage {
     Verify,
     /// Lets the core run.
     Start,
+    /// Ends debugging.
+    Release,
     /// Looks whether the flash already holds the image.
     Compare,
     /// Erases sectors.
@@ -64,6 +66,7 @@ impl fmt::Display for Stage {
             Self::Load => "loading RAM",
             Self::Verify => "verifying",
             Self::Start => "starting",
+            Self::Release => "letting the core go",
             Self::Compare => "comparing the flash",
             Self::Erase => "erasing the flash",
             Self::Program => "programming the flash",

@@ -66,7 +66,7 @@ impl Rtt {
     /// The line through the control block at this address. The core must run, or be about to.
     #[must_use]
     pub fn new(debugger: Debugger, block: u32) -> Self {
-        debugger.release.set(true);
+        debugger.release.want();
         Self { debugger, block, channels: None, last: Instant::now() }
     }
 

@@ -44,22 +44,32 @@ const RESET_LIMIT: Duration = Duration::from_secs(1);
 /// Whether the end of a session lets the core run. Not after a failure: what is in memory then is
 /// nothing that should run. And not between two sessions of one job.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Release(Arc<AtomicBool>);
+pub(super) struct Release(Arc<Letting>);
+
+#[derive(Debug, Default)]
+struct Letting {
+    wanted: AtomicBool,
+    done: AtomicBool,
+}
 
 impl Release {
-    pub fn set(&self, release: bool) {
-        self.0.store(release, Ordering::SeqCst);
+    /// From here on the end of a session lets the core run.
+    pub fn want(&self) {
+        self.0.wanted.store(true, Ordering::SeqCst);
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+    /// Whether the end of a session did so: probe-rs keeps to itself what fails there.
+    pub fn done(&self) -> bool {
+        self.0.done.load(Ordering::SeqCst)
     }
 
     /// Ends debugging if that is wanted: the core runs on, and no reset is caught any more.
     fn stop(&self, memory: &mut dyn ArmMemoryInterface) -> Result<(), ArmError> {
-        if self.get() {
+        if self.0.wanted.load(Ordering::SeqCst) {
             memory.write_word_32(DEMCR, 0)?;
             memory.write_word_32(DHCSR, DHCSR_KEY)?;
+            memory.flush()?;
+            self.0.done.store(true, Ordering::SeqCst);
         }
         Ok(())
     }

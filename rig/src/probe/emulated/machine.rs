@@ -24,6 +24,9 @@ const GUARD: u32 = 0x21ff_ff00;
 const PARKED: u32 = GUARD + 0x80;
 const SCRATCH: u32 = GUARD + 0x90;
 
+/// The instruction that puts the core to sleep.
+const WFI: u32 = 0xbf30;
+
 /// How long a look at a running core waits for it to stop, so that who polls leaves the host's
 /// processor to the emulator.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -64,6 +67,8 @@ pub(super) struct Machine {
     catch: u32,
     transfer: u32,
     was_reset: bool,
+    /// Whether the core has been led past a WFI, see [`Machine::step`].
+    led_past: bool,
     breakpoints_on: bool,
     comparators: [u32; COMPARATORS],
     /// Breakpoints that the stub knows.
@@ -82,6 +87,7 @@ impl Machine {
             catch: 0,
             transfer: 0,
             was_reset: false,
+            led_past: false,
             breakpoints_on: false,
             comparators: [0; COMPARATORS],
             planted: Vec::new(),
@@ -231,7 +237,7 @@ impl Machine {
     fn reset(&mut self) -> Result<(), BusError> {
         self.halt()?;
         self.gdb.reset()?;
-        self.was_reset = true;
+        (self.was_reset, self.led_past) = (true, false);
         (self.halted_by, self.comparators, self.breakpoints_on) = (0, [0; COMPARATORS], false);
         if self.control & C_DEBUGEN != 0 && self.catch & VC_CORERESET != 0 {
             self.halted_by |= DFSR_VCATCH;
@@ -246,9 +252,16 @@ impl Machine {
             return Ok(());
         }
         self.guard()?;
-        // The emulator would not step a core that sleeps, but wait until it wakes up.
-        if !self.sleeps()? {
+        let at = self.gdb.register(15)?;
+        if self.qtest.load(at, Width::Half)? == WFI {
+            // The emulator would not come back from a step that puts the core to sleep. A WFI is
+            // a hint and may end at once; a halt by the debugger ends it in any case.
+            self.gdb.set_register(15, at.wrapping_add(2))?;
+            self.led_past = true;
+        } else if !self.sleeps()? {
+            // Nor would it step a core that sleeps, but wait until it wakes up.
             self.gdb.step()?;
+            self.led_past = false;
         }
         self.stopped(DFSR_HALTED)?;
         Ok(())
@@ -256,7 +269,9 @@ impl Machine {
 
     /// Whether the last instruction was one that waits for an interrupt.
     fn sleeps(&mut self) -> Result<bool, BusError> {
-        const WFI: u32 = 0xbf30;
+        if self.led_past {
+            return Ok(false);
+        }
         let before = self.gdb.register(15)?.wrapping_sub(2);
         Ok(executable(before) && self.qtest.load(before, Width::Half)? == WFI)
     }
@@ -284,7 +299,7 @@ impl Machine {
         }
         self.planted = wanted;
         self.gdb.resume()?;
-        self.core = Core::Running;
+        (self.core, self.led_past) = (Core::Running, false);
         Ok(())
     }
 

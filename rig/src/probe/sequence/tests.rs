@@ -160,7 +160,7 @@ fn only_a_release_lets_the_core_run() {
     chip.words.insert(DHCSR, C_DEBUGEN | C_HALT | S_HALT);
     sequence.debug_core_stop(&mut chip, CORE).unwrap();
     assert!(chip.halted() && chip.written.is_empty());
-    sequence.release.set(true);
+    sequence.release.want();
     sequence.debug_core_stop(&mut chip, CORE).unwrap();
     assert_eq!((chip.load(DHCSR) & C_DEBUGEN, chip.load(DEMCR)), (0, 0));
 }
