@@ -1,22 +1,29 @@
 //! What a profile is, as a short id: the same for the same content, another one after an edit.
 //!
-//! It is made of what the rig reads out of a file, so that an edited comment or summary leaves it as it
-//! is. A version of the rig that knows another key may come to another id.
+//! It is made of what the profile says beyond what holds anyway. An edited comment or summary leaves it
+//! as it is, and so does another version of the rig: a key that it knows and the file does not use has
+//! the value that holds anyway.
 
 use crate::broker::BrokerProfile;
 use crate::profile::ClientProfile;
 use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::fmt::Debug;
 
 /// Bytes of the hash that are kept: a collision of two profiles would take billions of edits.
 const KEPT: usize = 8;
+
+/// The shortest profiles there are: what they do not say is what holds anyway.
+const CLIENT: &str = "summary = ''";
+const BROKER: &str = "summary = ''\nsource = ''\ncipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA']";
 
 impl ClientProfile {
     /// The id of its content.
     #[must_use]
     pub fn content_id(&self) -> String {
-        id(&Self { name: String::new(), summary: String::new(), ..self.clone() })
+        let content = Self { name: String::new(), summary: String::new(), ..self.clone() };
+        id(&content, Self::parse("", CLIENT, "").ok())
     }
 }
 
@@ -25,13 +32,31 @@ impl BrokerProfile {
     #[must_use]
     pub fn content_id(&self) -> String {
         let text = String::new;
-        id(&Self { name: text(), summary: text(), source: text(), ..self.clone() })
+        let content = Self { name: text(), summary: text(), source: text(), ..self.clone() };
+        id(&content, Self::parse("", BROKER, "").ok())
     }
 }
 
-fn id(content: &impl Debug) -> String {
-    let hash = Sha256::digest(format!("{content:?}"));
+fn id<T: Serialize>(content: &T, shortest: Option<T>) -> String {
+    let value = |profile| serde_json::to_value(profile).unwrap_or_default();
+    let mut said = beyond(value(Some(content)), &value(shortest.as_ref())).unwrap_or_default();
+    said.sort_all_objects();
+    let hash = Sha256::digest(said.to_string());
     HEXLOWER.encode(hash.get(..KEPT).unwrap_or(&hash))
+}
+
+/// What of a value is not in the other one.
+fn beyond(value: Value, other: &Value) -> Option<Value> {
+    match value {
+        Value::Object(fields) => {
+            let rest = fields.into_iter().filter_map(|(name, value)| {
+                let value = beyond(value, other.get(&name).unwrap_or(&Value::Null))?;
+                Some((name, value))
+            });
+            Some(rest.collect::<Map<_, _>>()).filter(|rest| !rest.is_empty()).map(Value::Object)
+        }
+        value => (value != *other).then_some(value),
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +83,23 @@ mod tests {
         let plain = client("summary = 's'\n");
         assert_eq!(client("# why\nsummary = 'other'\n"), plain);
         assert_ne!(client("summary = 's'\nsession_tickets = false\n"), plain);
+    }
+
+    #[test]
+    fn a_key_that_says_what_holds_anyway_is_no_edit() {
+        assert_eq!(client("summary = 's'\nsession_tickets = true\n"), client("summary = 's'\n"));
+        assert_eq!(broker(&format!("tickets = true\n{BROKER}")), broker(BROKER));
+        let named = "summary = 's'\n[psk]\nidentity = 'i'\nkey = '00'\n";
+        assert_ne!(client(named), client(&named.replace("'00'", "'01'")));
+    }
+
+    /// No version of the rig may come to another id for the same file: runs of different versions
+    /// would look like runs of different profiles.
+    #[test]
+    fn ids_stay() {
+        assert_eq!([client("summary = 's'\n"), broker(BROKER)], ["74234e98afe7498f"; 2]);
+        let client = client("summary = 's'\nverify = 'required'\nca = 'none'\n");
+        let broker = broker(&format!("{BROKER}[certificate]\nkey = 'ecdsa-p256'\n"));
+        assert_eq!([client, broker], ["f16aeaa79e88ff4b", "6e7955103d705ce5"]);
     }
 }

@@ -10,7 +10,7 @@ use wire::message::{MaxFragmentLength, Preset, Verify};
 use wire::tls::{CipherSuite, ProtocolVersion};
 
 /// A client profile, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClientProfile {
     /// File name without its ending.
     pub name: String,
@@ -77,7 +77,7 @@ pub enum ClientCertificate {
 }
 
 /// A key that client and broker share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PreSharedKey {
     /// The name under which the broker knows it.
     pub identity: String,

@@ -32,7 +32,7 @@ pub struct Change {
     /// Macros to define in the configuration header, with their `MBEDTLS_`; none if the change is to
     /// another build.
     pub macros: Vec<String>,
-    /// Bytes of `MBEDTLS_SSL_MAX_CONTENT_LEN`, if it is to be another one.
+    /// Bytes of the longest record, if it is to be another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<u32>,
     /// A build with a profile that is the changed client, or the nearest there is to it.
@@ -142,6 +142,8 @@ fn ways<'a>(
     lengths.sort_unstable();
     lengths.dedup();
     let header = known.header(&build.name);
+    let record_macro =
+        Stack::named(base.build.stack()).map_or("SSL_MAX_CONTENT_LEN", |stack| stack.record_macro);
     let mut ways = Vec::new();
     for other in known.profiles().filter(|other| is_plain(other) && (verifies(other) || !safe)) {
         let Some(fuller) = fuller(known, base, other) else { continue };
@@ -151,7 +153,7 @@ fn ways<'a>(
                 let define = |name: &&str| format!("define MBEDTLS_{name} in {header}");
                 let mut lines: Vec<_> = added.iter().map(define).collect();
                 if *content_length != build.content_length {
-                    let length = format!("MBEDTLS_SSL_MAX_CONTENT_LEN {content_length}");
+                    let length = format!("MBEDTLS_{record_macro} {content_length}");
                     lines.push(format!("define {length} in {header}"));
                 }
                 lines.extend(calls.iter().cloned());
@@ -187,9 +189,8 @@ fn fuller(known: &Known<'_>, base: &ClientName, profile: &ClientProfile) -> Opti
 
 /// What of a profile shows in its hello, beside the fragment length, which [`reduced`] puts in.
 fn shown<'a>(profile: &'a ClientProfile, stack: &str) -> impl PartialEq + use<'a> {
-    // From 3.0.0 on suites with a pre-shared key are offered only if there is one
-    // (`ssl_write_client_hello_cipher_suites` in `ssl_client.c`).
-    let psk = Stack::named(stack).is_some_and(|stack| !stack.old_ciphers) && profile.psk.is_some();
+    let with_a_key = Stack::named(stack).is_some_and(|stack| stack.offers_psk_with_a_key);
+    let psk = with_a_key && profile.psk.is_some();
     (
         (profile.preset, profile.min_version, profile.max_version, &profile.cipher_suites),
         (profile.host_name, profile.reconnect, psk),

@@ -296,8 +296,8 @@ fn server_key_exchange(
         return None;
     }
     let why = "there is no key to check its signature with, since the certificate is unreadable";
-    // `ssl_parse_server_key_exchange` in `ssl_cli.c`, and `ssl_tls12_client.c` in 3.x.
-    Some(Err(if case.stack.sha384_apart {
+    // `ssl_parse_server_key_exchange` in `ssl_cli.c`.
+    Some(Err(if case.stack.calls_it_illegal {
         Failure::told(ILLEGAL_PARAMETER, ILLEGAL_PARAMETER_ALERT, why.to_owned())
     } else if case.stack.tells_refusals {
         Failure::told(KEY_MISMATCH, 40, why.to_owned())
@@ -306,11 +306,10 @@ fn server_key_exchange(
     }))
 }
 
-/// `ssl_parse_signature_algorithm` in `ssl_cli.c`; `ssl_parse_server_key_exchange` in
-/// `ssl_tls12_client.c` of 3.x, which does not know MD5 any more.
+/// `ssl_parse_signature_algorithm` in `ssl_cli.c`; later versions do not know MD5 any more.
 fn unoffered_hash(case: &Case<'_>) -> Failure {
     let why = "it says that it is signed with MD5, which the client did not offer".to_owned();
-    if case.stack.sha384_apart {
+    if case.stack.calls_it_illegal {
         Failure::told(ILLEGAL_PARAMETER, ILLEGAL_PARAMETER_ALERT, why)
     } else if case.stack.tells_refusals {
         Failure::told(BAD_SERVER_KEY_EXCHANGE, ILLEGAL_PARAMETER_ALERT, why)

@@ -146,6 +146,15 @@ pub struct Stack {
     /// Whether there are suites with RC4, DES and triple DES, whatever macros say (3.0.0 took them
     /// out of `ssl_ciphersuites.c`).
     pub old_ciphers: bool,
+    /// Whether suites with a pre-shared key are offered only if there is such a key
+    /// (`ssl_write_client_hello_cipher_suites` in `ssl_client.c`, 3.0.0).
+    pub offers_psk_with_a_key: bool,
+    /// Whether a ServerKeyExchange that names what was not offered, or that no key is there to check,
+    /// is an illegal parameter (`ssl_parse_server_key_exchange` in `ssl_tls12_client.c`, 3.0.0).
+    pub calls_it_illegal: bool,
+    /// The macro that says how long a record may be that comes in, without its `MBEDTLS_` (3.0.0
+    /// took away the one for both directions).
+    pub record_macro: &'static str,
     /// Whether there are suites with ChaCha20-Poly1305 and ARIA (2.12.0 brought them).
     pub young_ciphers: bool,
     /// Whether a chain is followed upwards with a flag for each certificate (`x509_crt_verify_chain`
@@ -188,6 +197,9 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        offers_psk_with_a_key: false,
+        calls_it_illegal: false,
+        record_macro: "SSL_MAX_CONTENT_LEN",
         young_ciphers: false,
         walks_chains: false,
         tells_refusals: false,
@@ -208,6 +220,9 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        offers_psk_with_a_key: false,
+        calls_it_illegal: false,
+        record_macro: "SSL_MAX_CONTENT_LEN",
         young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
@@ -228,6 +243,9 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: false,
         old_ciphers: true,
+        offers_psk_with_a_key: false,
+        calls_it_illegal: false,
+        record_macro: "SSL_MAX_CONTENT_LEN",
         young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
@@ -248,6 +266,9 @@ const STACKS: [Stack; 4] = [
         shortest_rsa: 2048,
         sha384_apart: true,
         old_ciphers: false,
+        offers_psk_with_a_key: true,
+        calls_it_illegal: true,
+        record_macro: "SSL_IN_CONTENT_LEN",
         young_ciphers: true,
         walks_chains: true,
         tells_refusals: true,
