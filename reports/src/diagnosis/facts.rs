@@ -72,6 +72,15 @@ impl Client<'_> {
         self.stack.as_deref().is_some_and(|stack| stack.starts_with("mbedtls-3."))
     }
 
+    /// The macro that says how long a record may be that comes in, and what it costs to raise it:
+    /// 3.0.0 took away the one for both directions.
+    pub(super) fn record_macro(&self) -> (&'static str, &'static str) {
+        match self.is_three() {
+            true => ("MBEDTLS_SSL_IN_CONTENT_LEN", "a buffer of that length"),
+            false => ("MBEDTLS_SSL_MAX_CONTENT_LEN", "two buffers of that length"),
+        }
+    }
+
     /// Whether the broker's certificate is checked; as far as anybody knows it is.
     pub(super) fn verifies(&self) -> bool {
         self.profile.is_none_or(|profile| profile.verify != Verify::None)

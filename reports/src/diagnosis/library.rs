@@ -153,7 +153,7 @@ impl Facts<'_> {
             evidence: self.said(error),
             fix: vec![
                 "free heap before the handshake, which needs about 42 KB with records of 16384 bytes and 18 KB with 4096 (measured with mbedTLS 2.4.0)".to_owned(),
-                "or lower MBEDTLS_SSL_MAX_CONTENT_LEN to 4096, if the broker's certificates fit one record of that length".to_owned(),
+                format!("or lower {} to 4096, if the broker's certificates fit one record of that length", self.client.record_macro().0),
             ],
             candidates: Vec::new(),
         }

@@ -78,7 +78,7 @@ impl Facts<'_> {
                     true => "shorten the broker's certificate chain: a record holds 16384 bytes, so a longer message can only be split".to_owned(),
                     false => format!("let the broker send records of at least {whole} bytes, or shorten its certificate chain"),
                 },
-                "or, if the client asks for short records, raise MBEDTLS_SSL_MAX_CONTENT_LEN and leave mbedtls_ssl_conf_max_frag_len alone".to_owned(),
+                format!("or, if the client asks for short records, raise {} and leave mbedtls_ssl_conf_max_frag_len alone", self.client.record_macro().0),
                 "or move the client to mbedTLS 3.6.3 or later, which puts such messages together".to_owned(),
             ],
             candidates: Vec::new(),
@@ -137,19 +137,21 @@ impl Facts<'_> {
         if buffer.is_none() && !self.places.pasted {
             return None;
         }
+        let (length_macro, cost) = self.client.record_macro();
         Some(Diagnosis {
             cause: Cause::RecordTooLarge,
             summary: format!(
                 "the broker sent a record of {length} bytes, and the client's record buffer is shorter{}",
                 buffer.map(|_| format!(": {than}")).unwrap_or_default()
             ),
-            evidence: self.evidence([format!(
-                "{}: a record of {length} bytes",
-                self.places.answer
-            )]),
+            evidence: self
+                .evidence([format!("{}: a record of {length} bytes", self.places.answer)]),
             fix: vec![
-                "raise MBEDTLS_SSL_MAX_CONTENT_LEN to 16384, which TLS allows every peer to send: it costs two buffers of that length".to_owned(),
-                "or let the broker honour max_fragment_length, or shorten its certificate chain".to_owned(),
+                format!(
+                    "raise {length_macro} to 16384, which TLS allows every peer to send: it costs {cost}"
+                ),
+                "or let the broker honour max_fragment_length, or shorten its certificate chain"
+                    .to_owned(),
             ],
             candidates: Vec::new(),
         })
