@@ -6,6 +6,7 @@
 
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow, bail};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::fs::{File, Metadata};
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::FileTypeExt;
@@ -81,7 +82,9 @@ fn too_long(name: &str) -> anyhow::Error {
     )
 }
 
-/// How files begin that are handed over in place of a log, what they are, and what to do.
+/// How files begin that are handed over in place of a log, what they are, and what to do. Libraries that
+/// tell files by their first bytes (`infer`) know no captures of packets, which are handed over most
+/// often, and from their types to what is to be done it takes a table as long as this one.
 const NO_LOGS: [(&[u8], &str); 15] = [
     (
         b"\x1f\x8b",
@@ -118,20 +121,18 @@ const CAPTURE: &str = "it is a capture of packets, which Wireshark opens; what i
 const PICTURE: &str =
     "it is a picture; what is explained is text, such as the same screen copied as text";
 
-/// U+FEFF, which Windows puts before text.
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// Text as UTF-8, or what the bytes are instead.
 fn text(bytes: Vec<u8>) -> std::result::Result<Vec<u8>, &'static str> {
     if let Some((_, what)) = NO_LOGS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err(what);
     }
-    let decoded = match utf16(&bytes) {
-        Some(text) => text.into_bytes(),
-        None => match bytes.strip_prefix(UTF8_MARK) {
-            Some(rest) => rest.to_vec(),
-            None => bytes,
-        },
+    let (encoding, mark) =
+        Encoding::for_bom(&bytes).or_else(|| utf16(&bytes)).unwrap_or((UTF_8, 0));
+    let rest = bytes.get(mark..).unwrap_or_default();
+    let decoded = match encoding == UTF_8 {
+        // Bytes that are no UTF-8 are `explain`'s to see.
+        true => rest.to_vec(),
+        false => encoding.decode_without_bom_handling(rest).0.into_owned().into_bytes(),
     };
     if is_binary(&decoded) {
         return Err(
@@ -141,20 +142,15 @@ fn text(bytes: Vec<u8>) -> std::result::Result<Vec<u8>, &'static str> {
     Ok(decoded)
 }
 
-/// UTF-16 as text: by the mark at its beginning, or by every second byte of the first line being 0.
-fn utf16(bytes: &[u8]) -> Option<String> {
+/// UTF-16 without a mark at its beginning: every second byte of the first line is 0. That line is of a
+/// log, and so of ASCII; to guess encodings is not what is needed here.
+fn utf16(bytes: &[u8]) -> Option<(&'static Encoding, usize)> {
     let zeros = |from: usize| bytes.iter().take(64).skip(from).step_by(2).all(|byte| *byte == 0);
-    let (little, rest) = match bytes {
-        [0xff, 0xfe, rest @ ..] => (true, rest),
-        [0xfe, 0xff, rest @ ..] => (false, rest),
-        [_, 0, _, 0, ..] if zeros(1) && !zeros(0) => (true, bytes),
-        [0, _, 0, _, ..] if zeros(0) && !zeros(1) => (false, bytes),
-        _ => return None,
-    };
-    let (pairs, _) = rest.as_chunks();
-    let order = if little { u16::from_le_bytes } else { u16::from_be_bytes };
-    let units = pairs.iter().map(|pair| order(*pair));
-    Some(char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    match bytes {
+        [_, 0, _, 0, ..] if zeros(1) && !zeros(0) => Some((UTF_16LE, 0)),
+        [0, _, 0, _, ..] if zeros(0) && !zeros(1) => Some((UTF_16BE, 0)),
+        _ => None,
+    }
 }
 
 /// Whether a third of the beginning is bytes that no text has. A line of noise, as a serial port with
