@@ -22,6 +22,7 @@ use crate::deadline::{Deadline, Interrupt};
 use crate::firmware::{Image, MissingTool, Target, which};
 use crate::link::{DutIdentity, Incoming, Link, LinkError};
 use crate::probe::ProbeError;
+use reports::record::BoardName;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -54,6 +55,12 @@ impl Kind {
             Self::Qemu => "qemu",
             Self::Native => "native",
         }
+    }
+
+    /// What results call a board that has no name of its own, or several boards.
+    #[must_use]
+    pub fn board_name(self) -> BoardName {
+        BoardName { name: self.name().to_owned(), kind: self.name().to_owned() }
     }
 
     /// What it is, for people who read a result.
@@ -252,12 +259,8 @@ impl Dut {
         interrupt: &Interrupt,
     ) -> Result<Self, BoardError> {
         let Started { mut link, mut process, until_hello } = match slot {
-            Slot::Started(Kind::Qemu) => qemu::start(image, interrupt)?,
-            Slot::Started(Kind::Native) => native::start(image, interrupt)?,
-            Slot::Started(Kind::Ameba1) => {
-                let why = "there is no such board in bench.toml".to_owned();
-                return Err(BoardError::Refused { board: slot.name().name, why });
-            }
+            Slot::Qemu => qemu::start(image, interrupt)?,
+            Slot::Native => native::start(image, interrupt)?,
             Slot::Attached(attached) => attached::start(rung, attached, image, interrupt)?,
         };
         let board = slot.name().name;

@@ -128,7 +128,7 @@ impl OwnHellos {
         };
         let jobs: Vec<_> = clients.iter().map(job).collect();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let slots = vec![Slot::from(Kind::Native); cores.min(jobs.len())];
+        let slots = vec![Slot::Native; cores.min(jobs.len())];
         let interrupt = Interrupt::default();
         let workshop = Workshop {
             limits: Kind::Native.limits(),

@@ -14,7 +14,7 @@
 mod queue;
 
 use crate::account;
-use crate::board::{Kind, Limits, Slot};
+use crate::board::{Limits, Slot};
 use crate::command::{self, LogLines, Prepared};
 use crate::deadline::Interrupt;
 use crate::firmware::Image;
@@ -105,12 +105,11 @@ const PATIENT: usize = 16;
 /// line with those that compute. An emulated core that waits does cost one, and of attached boards
 /// there are as many as there are. Where one cell is wanted at a time there are none either.
 fn patient(jobs: &[Job], slots: &[Slot]) -> Vec<Slot> {
-    let native = |slot: &Slot| *slot == Slot::Started(Kind::Native);
-    if slots.len() < 2 || !slots.iter().all(native) {
+    if slots.len() < 2 || !slots.iter().all(|slot| *slot == Slot::Native) {
         return Vec::new();
     }
     let waiting = jobs.iter().filter(|job| job.waits()).count();
-    vec![Slot::Started(Kind::Native); waiting.min(PATIENT)]
+    vec![Slot::Native; waiting.min(PATIENT)]
 }
 
 struct Worker<'a> {

@@ -131,7 +131,7 @@ impl Station {
 
 fn step_name(slot: &Slot, rung: Rung) -> &'static str {
     match slot {
-        Slot::Started(_) => "restart",
+        Slot::Qemu | Slot::Native => "restart",
         Slot::Attached(_) => rung.name(),
     }
 }

@@ -175,7 +175,7 @@ impl Desk {
         let images = images(builds.iter().map(image));
         let (brokers, interrupt) = (brokers(), Interrupt::default());
         let workshop = workshop(Kind::Native.limits(), &images, &brokers, &interrupt);
-        let slots = vec![Slot::from(Kind::Native); 4];
+        let slots = vec![Slot::Native; 4];
         let cells = common::run(&workshop, jobs, slots, |_| {});
         cells.into_iter().map(|cell| (cell.record.cell, cell.record.outcome)).collect()
     }

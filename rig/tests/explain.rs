@@ -14,7 +14,7 @@ mod common;
 use common::{Checkout, brokers, image, images, job, run};
 use reports::Cause;
 use reports::explain::{Beside, explain};
-use rig::board::Kind;
+use rig::board::{Kind, Slot};
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::firmware::Builder;
@@ -42,7 +42,7 @@ fn cells(jobs: Vec<Job>) -> Vec<Cell> {
         seed: SEED,
         interrupt: &interrupt,
     };
-    run(&workshop, jobs, vec![Kind::Native.into(), Kind::Native.into()], |_| {})
+    run(&workshop, jobs, vec![Slot::Native, Slot::Native], |_| {})
 }
 
 /// How the logs of some cells compare with the cells' own diagnoses.

@@ -47,7 +47,8 @@ fn script(name: &str, build: &str) -> Image {
 
 /// Long, as on a busy machine a real board may take its time.
 fn start(kind: Kind, image: &Image) -> Dut {
-    Dut::start(&kind.into(), image, kind.limits().boot, &Interrupt::default()).unwrap()
+    Dut::start(&Slot::started(kind).unwrap(), image, kind.limits().boot, &Interrupt::default())
+        .unwrap()
 }
 
 #[rstest]
@@ -56,8 +57,7 @@ fn start(kind: Kind, image: &Image) -> Dut {
 #[case::board_is_silent("silent.sh")]
 fn a_board_does_not_say_who_it_is(#[context] context: Context, #[case] name: &str) {
     let image = script(name, BUILD);
-    let error =
-        Dut::start(&Kind::Native.into(), &image, SHORT.boot, &Interrupt::default()).err().unwrap();
+    let error = Dut::start(&Slot::Native, &image, SHORT.boot, &Interrupt::default()).err().unwrap();
     // However much it prints, the beginning tells enough.
     let message = error.to_string();
     let shown = message.split_once(r"garbage\n").map_or(&*message, |(start, _)| start);
@@ -70,8 +70,7 @@ fn a_board_does_not_say_who_it_is(#[context] context: Context, #[case] name: &st
 fn a_board_runs_another_image() {
     let image = Image { id: "0000000000000000".to_owned(), ..image(Kind::Native, BUILD) };
     let limit = Kind::Native.limits().boot;
-    let error =
-        Dut::start(&Kind::Native.into(), &image, limit, &Interrupt::default()).err().unwrap();
+    let error = Dut::start(&Slot::Native, &image, limit, &Interrupt::default()).err().unwrap();
     assert!(matches!(error, BoardError::OtherImage { .. }));
     compare("board_runs_another_image", error, &[]);
 }
@@ -86,7 +85,7 @@ fn a_bad_board_costs_its_own_cells_alone() {
     let shop = workshop(limits, &images, &brokers, &interrupt);
     let bad = |broker: &str| job(&format!("{other}+default/{broker}"));
     let jobs = vec![bad("tls12-rsa-plain"), job(CELL), bad("hivemq-cloud-2021"), job(CELL)];
-    let cells = run(&shop, jobs, vec![kind.into()], |_| {});
+    let cells = run(&shop, jobs, vec![Slot::started(kind).unwrap()], |_| {});
     assert_eq!(cells.len(), 4);
     for cell in &cells {
         let bad = cell.record.build.as_str() == other;
@@ -162,7 +161,7 @@ fn a_board_hangs_or_dies_in_the_handshake(
     assert!(!finished.usable && !finished.interrupted);
     drop(dut);
     assert!(!runs(board), "a board that hangs is ended, too");
-    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, kind.board_name(), finished.transcript, None);
     let (result, name) = match blow {
         Signal::STOP => (TimedOut, "hangs"),
         _ => (RigFault, "dies"),
@@ -176,7 +175,7 @@ fn a_board_hangs_or_dies_in_the_handshake(
     let mut dut = start(kind, &image);
     let finished = cell_by((kind, &mut dut), kind.limits(), &job, &broker, broker.address());
     assert!(finished.usable);
-    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, kind.board_name(), finished.transcript, None);
     assert_eq!(record.outcome.result, Connected, "the next cell is fine");
 }
 
@@ -198,7 +197,7 @@ fn a_board_that_hangs_or_dies_costs_no_cell(#[values(Signal::STOP, Signal::KILL)
         &interrupt,
     );
     let mut first = None;
-    let cells = run(&shop, vec![job(CELL); CELLS], vec![Kind::Native.into()], |_| {
+    let cells = run(&shop, vec![job(CELL); CELLS], vec![Slot::Native], |_| {
         if first.is_none() {
             let [board] = boards(&path)[..] else { return };
             signal(board, blow);
@@ -257,7 +256,7 @@ fn a_broker_is_gone_before_the_cell() {
     drop(gone);
     let mut dut = start(kind, &image(kind, BUILD));
     let finished = cell_by((kind, &mut dut), kind.limits(), &job, &broker, address);
-    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), finished.transcript, None);
+    let Cell { record, .. } = conclude(&job, kind.board_name(), finished.transcript, None);
     assert_eq!((record.outcome.result, record.verdict), (RigFault, Verdict::Fault));
     compare("broker_is_gone", record.note.unwrap(), &[]);
 }
@@ -278,7 +277,7 @@ fn a_broker_dies_in_the_handshake() {
     assert!(dying.join().unwrap().unwrap() > 0);
     assert!(finished.usable, "the board is not to blame");
     let transcript = with_account(finished, &job.broker.name, &broker, SHORT.account);
-    let Cell { record, .. } = conclude(&job, Slot::from(kind).name(), transcript, None);
+    let Cell { record, .. } = conclude(&job, kind.board_name(), transcript, None);
     assert_eq!((record.outcome.result, record.verdict), (RigFault, Verdict::Fault));
     assert_eq!(record.diagnosis, None, "nothing is said about the client");
     compare("broker_dies_in_the_handshake", record.note.unwrap(), &[]);

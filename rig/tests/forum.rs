@@ -31,7 +31,7 @@ fn cells(kind: Kind, ids: &[&str]) -> Vec<Cell> {
     let images = images(jobs.iter().map(|job| image(kind, job.cell.client.build.as_str())));
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let shop = workshop(kind.limits(), &images, &brokers, &interrupt);
-    let cells = run(&shop, jobs, vec![kind.into()], |_| {});
+    let cells = run(&shop, jobs, vec![Slot::started(kind).unwrap()], |_| {});
     assert_eq!(cells.len(), ids.len());
     cells
 }
@@ -176,7 +176,7 @@ fn two_emulated_boards_side_by_side_give_what_one_gives() {
         .collect();
     let outcomes = |workers| {
         let mut most = 0;
-        let slots = vec![Slot::from(Kind::Qemu); workers];
+        let slots = vec![Slot::Qemu; workers];
         let cells = run(&shop, jobs.clone(), slots, |_| most = most.max(boards(&path).len()));
         assert_eq!(most, workers, "boards at one time");
         let mut outcomes: Vec<_> =

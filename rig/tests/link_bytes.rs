@@ -8,7 +8,7 @@ mod common;
 use common::{brokers, image, images, job, run};
 use reports::Diagnosis;
 use reports::transcript::Seen;
-use rig::board::{Dut, Kind};
+use rig::board::{Dut, Kind, Slot};
 use rig::command::{self, LogLines};
 use rig::deadline::Interrupt;
 use rig::firmware::Builder;
@@ -28,7 +28,8 @@ fn carried(client: &str, log_lines: LogLines) -> u64 {
     let job = job(&format!("{client}/hivemq-cloud-2021"));
     let (kind, interrupt) = (Kind::Native, Interrupt::default());
     let image = image(kind, job.cell.client.build.as_str());
-    let mut dut = Dut::start(&kind.into(), &image, kind.limits().boot, &interrupt).unwrap();
+    let mut dut =
+        Dut::start(&Slot::started(kind).unwrap(), &image, kind.limits().boot, &interrupt).unwrap();
     let brokers = brokers();
     let broker = brokers.start(&job.broker).unwrap();
     let prepared = command::prepare(&job, &brokers, &broker, SEED, log_lines).unwrap();
@@ -72,10 +73,11 @@ fn forum(log_lines: LogLines) -> Vec<(CellId, Outcome, Option<Diagnosis>, usize)
         seed: SEED,
         interrupt: &interrupt,
     };
-    let cells = run(&workshop, jobs, vec![kind.into()], |_| {}).into_iter().map(|cell| {
-        let lines = cell.transcript.seen().filter(|seen| matches!(seen, Seen::Log(_))).count();
-        (cell.record.cell, cell.record.outcome, cell.record.diagnosis, lines)
-    });
+    let cells =
+        run(&workshop, jobs, vec![Slot::started(kind).unwrap()], |_| {}).into_iter().map(|cell| {
+            let lines = cell.transcript.seen().filter(|seen| matches!(seen, Seen::Log(_))).count();
+            (cell.record.cell, cell.record.outcome, cell.record.diagnosis, lines)
+        });
     cells.collect()
 }
 

@@ -8,7 +8,7 @@ mod common;
 use brokers::Brokers;
 use common::{brokers, image, images, job, run, workshop};
 use reports::record::Verdict;
-use rig::board::{Kind, Limits};
+use rig::board::{Kind, Limits, Slot};
 use rig::deadline::Interrupt;
 use rig::plan::Job;
 use rig::verdict::Cell;
@@ -27,7 +27,7 @@ fn cells_with(brokers: &Brokers, limits: Limits, jobs: Vec<Job>) -> Vec<Cell> {
     let images = images([image(Kind::Native, "mbedtls-2.4.0/rsa-16384")]);
     let interrupt = Interrupt::default();
     let shop = workshop(limits, &images, brokers, &interrupt);
-    run(&shop, jobs, vec![Kind::Native.into()], |_| {})
+    run(&shop, jobs, vec![Slot::Native], |_| {})
 }
 
 /// Broker, phase, error of the library if it was TLS that failed, manner of the broker's end.

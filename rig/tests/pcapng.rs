@@ -17,7 +17,7 @@ use brokers::product::Product;
 use common::{brokers, image, images, job, run};
 use reports::transcript::{Entry, Secret, Seen, Transcript};
 use reports::{CellRecord, pcapng};
-use rig::board::Kind;
+use rig::board::{Kind, Slot};
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::run::{SEED, Workshop};
@@ -53,7 +53,7 @@ fn cell(id: &str) -> Cell {
         seed: SEED,
         interrupt: &interrupt,
     };
-    run(&workshop, vec![job], vec![Kind::Native.into()], |_| {}).pop().unwrap()
+    run(&workshop, vec![job], vec![Slot::Native], |_| {}).pop().unwrap()
 }
 
 /// What tshark makes of a capture.

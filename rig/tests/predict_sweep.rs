@@ -84,7 +84,7 @@ const SLOTS: usize = 6;
 /// Runs cells, and keeps what was seen of each client in a file of its own.
 fn see(workshop: &Workshop<'_>, jobs: Vec<Job>, folder: &Path) {
     let mut seen: BTreeMap<ClientName, String> = BTreeMap::new();
-    rig::run::run(workshop, jobs, vec![Slot::from(Kind::Native); SLOTS], |event| {
+    rig::run::run(workshop, jobs, vec![Slot::Native; SLOTS], |event| {
         let RunEvent::Finished(cell) = event else { return };
         let text = seen.entry(cell.record.client.clone()).or_default();
         writeln!(text, "{}", serde_json::to_string(&cell.record).unwrap()).unwrap();

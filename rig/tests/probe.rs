@@ -14,7 +14,7 @@ use common::bench::{
     AT, BUILD, Bench, CORTEX_M4, RTL8195A, algorithm, hello, identity, large, small,
 };
 use common::{can_run, compare, image};
-use rig::board::{Dut, Kind, qemu};
+use rig::board::{Dut, Kind, Slot, qemu};
 use rig::deadline::{Deadline, Interrupt};
 use rig::firmware::Chip;
 use rig::probe::emulated::{EmulatedBoard, Trouble};
@@ -29,8 +29,7 @@ fn a_real_build_is_loaded_and_says_hello() {
     }
     let image = image(Kind::Qemu, BUILD);
     let dut =
-        Dut::start(&Kind::Qemu.into(), &image, Kind::Qemu.limits().boot, &Interrupt::default())
-            .unwrap();
+        Dut::start(&Slot::Qemu, &image, Kind::Qemu.limits().boot, &Interrupt::default()).unwrap();
     assert_eq!(dut.identity.image, image.id);
     let probe = dut.process().unwrap().emulated().unwrap().probe();
     let serial = probe.rsplit(':').next().unwrap();
@@ -45,7 +44,7 @@ fn a_running_dut_is_started_anew_through_its_probe() {
     }
     let image = image(Kind::Qemu, BUILD);
     let limit = Kind::Qemu.limits().boot;
-    let mut dut = Dut::start(&Kind::Qemu.into(), &image, limit, &Interrupt::default()).unwrap();
+    let mut dut = Dut::start(&Slot::Qemu, &image, limit, &Interrupt::default()).unwrap();
     let wiring = qemu::wiring(dut.process().unwrap().emulated().unwrap());
     let mut debugger = Debugger::attach("qemu", &wiring).unwrap();
     // Halted: it does not answer.

@@ -78,7 +78,7 @@ fn a_cell_over_rtt_ends_as_over_the_serial_line_and_is_faster_than_the_on_board_
     if !can_run(Kind::Qemu) {
         return;
     }
-    let serial = Slot::from(Kind::Qemu);
+    let serial = Slot::Qemu;
     let (by_serial, expected) = cell(&mut start(&serial, &image(Target::Mps2An385)), &serial);
     assert_eq!(expected.result, OutcomeKind::Connected, "{expected:?}");
 

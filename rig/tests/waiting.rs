@@ -21,7 +21,7 @@ fn first(workers: usize) -> String {
     let images = images([image(Kind::Native, "mbedtls-2.4.0/rsa-16384")]);
     let (brokers, interrupt) = (brokers(), Interrupt::default());
     let shop = workshop(Kind::Native.limits(), &images, &brokers, &interrupt);
-    let cells = run(&shop, jobs, vec![Slot::Started(Kind::Native); workers], |_| {});
+    let cells = run(&shop, jobs, vec![Slot::Native; workers], |_| {});
     assert_eq!(cells.len(), SILENT.len() + 1);
     cells.first().unwrap().record.broker.clone()
 }

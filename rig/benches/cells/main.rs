@@ -21,6 +21,7 @@ mod replay;
 mod work;
 
 use anyhow::Result;
+use rig::board::Slot;
 use std::num::NonZero;
 use std::time::Duration;
 use work::Work;
@@ -65,7 +66,7 @@ fn native(work: &Work) -> Result<()> {
     let image = work.native()?;
     let (mut rig, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let took = work.cells(rig::board::Kind::Native, &image, NATIVE_CELLS, WORKERS)?;
+        let took = work.cells(&Slot::Native, &image, NATIVE_CELLS, WORKERS)?;
         rig.push(rate(took.total));
         bare.push(rate(bare::connections(work, NATIVE_CELLS, WORKERS)?));
     }
@@ -79,7 +80,7 @@ fn emulated(work: &Work, image: &rig::firmware::Image) -> Result<()> {
     let tape = replay::record(work, image)?;
     let (mut rig, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let took = work.cells(rig::board::Kind::Qemu, image, EMULATED_CELLS, 1)?;
+        let took = work.cells(&Slot::Qemu, image, EMULATED_CELLS, 1)?;
         rig.extend(took.later.iter().map(milliseconds));
         bare.extend(replay::play(&tape, image, EMULATED_CELLS)?.iter().map(milliseconds));
     }

@@ -84,14 +84,14 @@ impl Work {
     }
 
     /// Runs `count` cells on `workers` boards, judged and recorded, and says how long it took.
-    pub fn cells(&self, kind: Kind, image: &Image, count: usize, workers: usize) -> Result<Took> {
+    pub fn cells(&self, slot: &Slot, image: &Image, count: usize, workers: usize) -> Result<Took> {
         let jobs: Vec<Job> = (0..count).map(|number| self.job(number)).collect();
         let path = self.project.cache().join("bench");
-        let mut folder = RunFolder::open(&path, &self.description(kind, &jobs))?;
+        let mut folder = RunFolder::open(&path, &self.description(slot, &jobs))?;
         let images = BTreeMap::from([(image.build.clone(), image.clone())]);
         let interrupt = Interrupt::default();
         let workshop = Workshop {
-            limits: kind.limits(),
+            limits: slot.limits(),
             log_lines: LogLines::All,
             images: &images,
             brokers: &self.brokers,
@@ -101,7 +101,7 @@ impl Work {
         let began = Instant::now();
         let mut ends = Vec::new();
         let mut trouble = Ok(());
-        rig::run::run(&workshop, jobs, vec![Slot::from(kind); workers], |event| {
+        rig::run::run(&workshop, jobs, vec![slot.clone(); workers], |event| {
             if let RunEvent::Finished(cell) = event {
                 ends.push(Instant::now());
                 let written = folder.append(&cell.record, &cell.transcript);
@@ -150,7 +150,7 @@ impl Work {
         Ok(())
     }
 
-    fn description(&self, kind: Kind, jobs: &[Job]) -> Run {
+    fn description(&self, slot: &Slot, jobs: &[Job]) -> Run {
         Run {
             schema: SCHEMA,
             id: "bench".to_owned(),
@@ -159,7 +159,7 @@ impl Work {
             interrupted: false,
             rig: env!("CARGO_PKG_VERSION").to_owned(),
             suites: Vec::new(),
-            board: Slot::from(kind).name(),
+            board: slot.name(),
             seed: SEED,
             plan: jobs.iter().map(|job| job.cell.clone()).collect(),
             own_builds: Vec::new(),

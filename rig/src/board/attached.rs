@@ -41,7 +41,7 @@ const OPENING_TIMEOUT: Duration = Duration::from_millis(100);
 /// [`BoardError`] if there is no way to ask.
 pub fn already_runs(slot: &Slot, image: &Image, interrupt: &Interrupt) -> Result<bool, BoardError> {
     match slot {
-        Slot::Started(_) => Ok(false),
+        Slot::Qemu | Slot::Native => Ok(false),
         Slot::Attached(attached) => Ok(running(&attached.board, image, interrupt)?.is_some()),
     }
 }

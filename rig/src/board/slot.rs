@@ -8,11 +8,15 @@ use reports::record::BoardName;
 use std::path::PathBuf;
 
 /// A place where one DUT can live.
+///
+/// What the rig starts when it needs one, and ends, there is as often as is wanted, and one is like the
+/// other: results do not tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {
-    /// A process or an emulator that the rig starts when it needs one, and ends. There are as many
-    /// as are wanted, and they are alike: results do not tell them apart.
-    Started(Kind),
+    /// An emulator.
+    Qemu,
+    /// A process.
+    Native,
     /// A board of the bench; there is one.
     Attached(Box<Attached>),
 }
@@ -52,11 +56,22 @@ impl Rung {
 }
 
 impl Slot {
+    /// Where boards of this kind live that the rig starts; `None` of a kind that is attached.
+    #[must_use]
+    pub fn started(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Qemu => Some(Self::Qemu),
+            Kind::Native => Some(Self::Native),
+            Kind::Ameba1 => None,
+        }
+    }
+
     /// What kind of board lives here.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Started(kind) => *kind,
+            Self::Qemu => Kind::Qemu,
+            Self::Native => Kind::Native,
             Self::Attached(attached) => attached.board.kind,
         }
     }
@@ -65,7 +80,7 @@ impl Slot {
     #[must_use]
     pub fn target(&self) -> Target {
         match self {
-            Self::Started(kind) => kind.target(),
+            Self::Qemu | Self::Native => self.kind().target(),
             Self::Attached(attached) => attached.board.target(),
         }
     }
@@ -73,10 +88,11 @@ impl Slot {
     /// The name under which results are kept.
     #[must_use]
     pub fn name(&self) -> BoardName {
-        let kind = self.kind().name().to_owned();
         match self {
-            Self::Started(_) => BoardName { name: kind.clone(), kind },
-            Self::Attached(attached) => BoardName { name: attached.board.name.clone(), kind },
+            Self::Qemu | Self::Native => self.kind().board_name(),
+            Self::Attached(attached) => {
+                BoardName { name: attached.board.name.clone(), kind: self.kind().name().to_owned() }
+            }
         }
     }
 
@@ -84,7 +100,7 @@ impl Slot {
     #[must_use]
     pub fn rungs(&self) -> Vec<Rung> {
         match self {
-            Self::Started(_) => vec![Rung::Load],
+            Self::Qemu | Self::Native => vec![Rung::Load],
             Self::Attached(attached) => {
                 let power = attached.board.power.is_some().then_some(Rung::Power);
                 [Rung::Load, Rung::FullReset].into_iter().chain(power).collect()
@@ -96,7 +112,7 @@ impl Slot {
     #[must_use]
     pub fn log_lines(&self) -> LogLines {
         match self {
-            Self::Started(_) => LogLines::All,
+            Self::Qemu | Self::Native => LogLines::All,
             Self::Attached(attached) => match (attached.board.link, &attached.board.probe) {
                 (bench::Line::Serial, bench::Probe::Usb(_)) => {
                     LogLines::at_baud(attached.board.baud)
@@ -110,11 +126,5 @@ impl Slot {
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.kind().limits()
-    }
-}
-
-impl From<Kind> for Slot {
-    fn from(kind: Kind) -> Self {
-        Self::Started(kind)
     }
 }

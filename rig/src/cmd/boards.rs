@@ -121,10 +121,10 @@ pub(super) fn slots(
     builder: &Builder,
     terminal: &mut Terminal,
 ) -> Result<(Vec<Slot>, Vec<Lock>)> {
-    if chosen.boards.is_empty() {
+    if let Some(slot) = Slot::started(chosen.kind).filter(|_| chosen.boards.is_empty()) {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let wanted = jobs.map_or(cores, usize::from);
-        return Ok((vec![Slot::from(chosen.kind); wanted.min(cells)], Vec::new()));
+        return Ok((vec![slot; wanted.min(cells)], Vec::new()));
     }
     let limit = jobs.map_or(usize::MAX, usize::from).min(cells);
     let mut slots = Vec::new();

@@ -222,7 +222,7 @@ fn log_lines(slots: &[Slot]) -> LogLines {
 fn name(chosen: &Chosen) -> BoardName {
     match &chosen.boards[..] {
         [board] => BoardName { name: board.name.clone(), kind: chosen.kind.name().to_owned() },
-        _ => Slot::from(chosen.kind).name(),
+        _ => chosen.kind.board_name(),
     }
 }
 

@@ -64,7 +64,7 @@ pub fn cells(jobs: Vec<Job>) -> Vec<Cell> {
         interrupt: &interrupt,
     };
     let count = jobs.len();
-    let cells = run(&workshop, jobs, vec![Slot::from(Kind::Native); 2], |_| {});
+    let cells = run(&workshop, jobs, vec![Slot::Native; 2], |_| {});
     assert_eq!(cells.len(), count);
     cells
 }

@@ -6,7 +6,7 @@
 
 use reports::record::Verdict;
 use rig::bench::Bench;
-use rig::board::Kind;
+use rig::board::{Kind, Slot};
 use rig::command::LogLines;
 use rig::deadline::Interrupt;
 use rig::doctor;
@@ -67,8 +67,9 @@ pub fn open() -> Result<(Project, Library), Box<dyn Error>> {
 /// prediction; they come back in the order of the plan.
 ///
 /// # Errors
-/// What cannot be built or started. A fault within a cell is in the cell.
+/// What cannot be built or started; a kind of board that has to be attached. A fault within a cell is in the cell.
 pub fn cells(suite: &str, filter: &str, kind: Kind) -> Result<Vec<Cell>, Box<dyn Error>> {
+    let slot = Slot::started(kind).ok_or("a board of this kind has to be attached")?;
     let (project, library) = open()?;
     let builder = Builder::new(project.root(), &project.cache());
     let builds = builder.builds()?;
@@ -93,7 +94,7 @@ pub fn cells(suite: &str, filter: &str, kind: Kind) -> Result<Vec<Cell>, Box<dyn
         interrupt: &interrupt,
     };
     let mut cells = Vec::new();
-    run(&workshop, jobs, vec![kind.into()], |event| {
+    run(&workshop, jobs, vec![slot], |event| {
         if let RunEvent::Finished(mut cell) = event {
             cell.set_beside(predictions.get(&cell.record.cell));
             cells.push(*cell);
