@@ -13,6 +13,7 @@ pub mod attached;
 mod native;
 mod process;
 pub mod qemu;
+mod silence;
 mod slot;
 
 pub use process::Process;
@@ -264,7 +265,14 @@ impl Dut {
             Slot::Attached(attached) => attached::start(rung, attached, image, interrupt)?,
         };
         let board = slot.name().name;
-        let identity = hello(&board, &mut link, &mut process, limit)?;
+        let identity = match hello(&board, &mut link, &mut process, limit) {
+            Ok(identity) => identity,
+            Err(error) => {
+                // A probe that carries the frames has to be free to look.
+                drop(link);
+                return Err(silence::look(error, slot, image, process.as_ref()));
+            }
+        };
         // Held open so far: a pseudo-terminal without an open slave reads as closed.
         drop(until_hello);
         if !runs(&identity, image) {

@@ -36,7 +36,7 @@ pub use image::{FlashImage, ImageError};
 use crate::deadline::Deadline;
 use connect::{no_answer_in_time, open};
 use probe_rs::architecture::arm::dp::{DPIDR, DpAddress, DpRegister};
-use probe_rs::{Core, MemoryInterface, RegisterId, Session, VectorCatchCondition};
+use probe_rs::{Core, CoreStatus, MemoryInterface, RegisterId, Session, VectorCatchCondition};
 use sequence::{Release, WATCHDOG, WATCHDOG_OFF, WATCHDOG_RESET};
 use std::error::Error;
 use std::fmt;
@@ -75,6 +75,26 @@ pub enum Reset {
     Full,
 }
 
+/// What a core does that nobody has halted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoreState {
+    /// It runs, or sleeps until an interrupt comes.
+    Running,
+    /// It is halted.
+    Halted,
+    /// It met an exception while it could take none (ARMv7-M, B1.5.15).
+    LockedUp,
+}
+
+/// What a core did when the debugger came, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// What it did.
+    pub state: CoreState,
+    /// Address of its next instruction.
+    pub pc: u32,
+}
+
 /// CPUID of the core.
 const CPUID: u64 = 0xe000_ed00;
 const VTOR: u64 = 0xe000_ed08;
@@ -106,6 +126,8 @@ pub struct Debugger {
     session: Option<Session>,
     release: Release,
     identity: Identity,
+    /// What the core did when the debugger came.
+    found: CoreState,
 }
 
 impl fmt::Debug for Debugger {
@@ -125,10 +147,25 @@ impl Debugger {
         let session = Some(open(board, wiring, None, &release)?);
         let identity = Identity { debug_port: 0, core: 0, rom_table_part: 0 };
         let (board, wiring) = (board.to_owned(), wiring.clone());
-        let mut debugger = Self { board, wiring, session, release, identity };
+        let found = CoreState::Halted;
+        let mut debugger = Self { board, wiring, session, release, identity, found };
         debugger.identify()?;
+        debugger.found = match debugger.with_core(Stage::Attach, |core| core.status())? {
+            CoreStatus::LockedUp => CoreState::LockedUp,
+            CoreStatus::Halted(_) => CoreState::Halted,
+            CoreStatus::Running | CoreStatus::Sleeping | CoreStatus::Unknown => CoreState::Running,
+        };
         debugger.halt()?;
         Ok(debugger)
+    }
+
+    /// What the core did when the debugger came, and where it is.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if the program counter cannot be read.
+    pub fn whereabouts(&mut self) -> Result<Whereabouts, ProbeError> {
+        let pc = self.with_core(Stage::Identify, |core| core.read_core_reg(PC))?;
+        Ok(Whereabouts { state: self.found, pc })
     }
 
     /// What the chip says of itself.

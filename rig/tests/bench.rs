@@ -10,11 +10,12 @@
 
 mod common;
 
+use common::bench::{BUILD, image_that_begins};
 use common::{
     Checkout, Seen, brokers, can_run, compare, image, images, job, signal, until, workshop,
 };
 use rig::bench::Bench;
-use rig::board::{Attached, Kind, Limits, Slot, qemu};
+use rig::board::{Attached, Dut, Kind, Limits, Slot, qemu};
 use rig::deadline::Interrupt;
 use rig::plan::Job;
 use rig::run::RunEvent;
@@ -27,7 +28,6 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use suites::{CellId, OutcomeKind};
 
-const BUILD: &str = "mbedtls-2.4.0/rsa-16384";
 const CELL: &str = "mbedtls-2.4.0/rsa-16384+default/tls12-rsa-plain";
 
 const SOCKETS: [&str; 4] = ["gdb.sock", "qtest.sock", "uart.sock", "control.sock"];
@@ -346,6 +346,19 @@ fn a_board_that_hangs_is_reset_by_its_probe_and_its_cell_is_run_again() {
     let steps: Vec<_> =
         recovery.steps.iter().map(|step| (step.step.as_str(), step.failed.is_none())).collect();
     assert_eq!(steps, [("abort", false), ("reset", true)], "{recovery:?}");
+}
+
+#[test]
+fn a_board_that_says_nothing_is_looked_at_by_its_probe() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let (checkout, _emulator) = desk();
+    // A branch to itself.
+    let hangs = image_that_begins(BUILD, &checkout.path(""), [0xfe, 0xe7, 0x00, 0xbf]);
+    let (limit, interrupt) = (Duration::from_secs(1), Interrupt::default());
+    let error = Dut::start(&slot(&checkout, "desk-1"), &hangs, limit, &interrupt).err().unwrap();
+    checkout.compare("board_says_nothing", error);
 }
 
 #[test]

@@ -10,10 +10,11 @@
 
 mod common;
 
-use common::bench::{AT, BUILD, Bench, algorithm_file, hello, large, small};
+use common::bench::{AT, BUILD, Bench, algorithm_file, hello, image_that_begins, large, small};
 use common::{can_run, compare, image};
 use object::{Object, ObjectSection, ObjectSymbol};
-use rig::board::Kind;
+use rig::board::{Dut, Kind, Slot};
+use rig::deadline::Interrupt;
 use rig::firmware::Chip;
 use rig::probe::emulated::Trouble;
 use rig::probe::{Algorithm, Class, FlashImage, Flashed, Reset, Stage, discover};
@@ -144,25 +145,27 @@ fn a_core_halted_before_it_sleeps_is_let_go() {
     if !can_run(Kind::Qemu) {
         return;
     }
-    let build = image(Kind::Qemu, BUILD);
-    let mut bytes = std::fs::read(&build.path).unwrap();
-    let at = {
-        let file = object::File::parse(&*bytes).unwrap();
-        let text = file.section_by_name(".text").unwrap();
-        let entry = file.symbols().find(|symbol| symbol.name() == Ok("Reset")).unwrap();
-        (text.file_range().unwrap().0 + (entry.address() & !1) - text.address()) as usize
-    };
-    // The call of a hook that does nothing becomes WFI and NOP.
-    assert_eq!(bytes[at + 1] >> 3, 0b11110, "BL");
-    bytes[at..at + 4].copy_from_slice(&[0x30, 0xbf, 0x00, 0xbf]);
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("sleeps.elf");
-    std::fs::write(&file, bytes).unwrap();
+    // WFI and NOP.
+    let sleeps = image_that_begins(BUILD, folder.path(), [0x30, 0xbf, 0x00, 0xbf]);
     let bench = Bench::new();
     let mut debugger = bench.attach().unwrap();
-    debugger.start_from_ram(&file).unwrap();
+    debugger.start_from_ram(&sleeps.path).unwrap();
     debugger.detach().unwrap();
-    assert_eq!(hello(bench.line), build.id);
+    assert_eq!(hello(bench.line), sleeps.id);
+}
+
+#[test]
+fn of_a_silent_board_its_probe_says_where_its_core_is() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // A branch to itself.
+    let hangs = image_that_begins(BUILD, folder.path(), [0xfe, 0xe7, 0x00, 0xbf]);
+    let limit = Duration::from_secs(1);
+    let error = Dut::start(&Slot::Qemu, &hangs, limit, &Interrupt::default()).err().unwrap();
+    compare("probe-silence", error, &[]);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! An emulated board with an empty memory, and what is put there.
 
-use rig::board::{Process, qemu};
+use object::{Object, ObjectSection, ObjectSymbol};
+use rig::board::{Kind, Process, qemu};
 use rig::deadline::{Deadline, Interrupt};
-use rig::firmware::{Builder, Chip};
+use rig::firmware::{Builder, Chip, Image};
 use rig::link::{Incoming, Link, Port};
 use rig::probe::emulated::{EmulatedBoard, Trouble};
 use rig::probe::{Algorithm, Debugger, FlashImage, Flashed, ProbeError, Progress, Stage, Wiring};
@@ -92,6 +93,24 @@ pub fn large() -> FlashImage {
 
 pub fn small(address: u32) -> FlashImage {
     FlashImage { segments: vec![(address, vec![0x5a; 5000])] }
+}
+
+/// A build whose first instruction, the call of a hook that does nothing, is something else.
+pub fn image_that_begins(build: &str, folder: &Path, with: [u8; 4]) -> Image {
+    let build = super::image(Kind::Qemu, build);
+    let mut bytes = std::fs::read(&build.path).unwrap();
+    let at = {
+        let file = object::File::parse(&*bytes).unwrap();
+        let text = file.section_by_name(".text").unwrap();
+        let entry = file.symbols().find(|symbol| symbol.name() == Ok("Reset")).unwrap();
+        (text.file_range().unwrap().0 + (entry.address() & !1) - text.address()) as usize
+    };
+    let call = bytes.get_mut(at..at + 4).unwrap();
+    assert!(matches!(call, [_, high, ..] if *high >> 3 == 0b11110), "BL");
+    call.copy_from_slice(&with);
+    let path = folder.join("begins.elf");
+    std::fs::write(&path, bytes).unwrap();
+    Image { path, ..build }
 }
 
 /// Which image the DUT at the other end of this line says it is.
