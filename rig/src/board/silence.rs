@@ -16,7 +16,7 @@ use rustc_demangle::demangle;
 use std::path::Path;
 
 /// The error, and what the probe sees; the same error if it is no silence, or there is no probe. The
-/// board is left as it was.
+/// core is halted for the look and let go afterwards.
 pub(super) fn look(
     error: BoardError,
     slot: &Slot,
