@@ -63,6 +63,9 @@ struct Context<'a> {
 const KEPT: usize = 2;
 /// Different errors that are listed.
 const MOST_ERRORS: usize = 16;
+/// Signs of other protocols than MQTT, in small letters.
+const OTHERS: [&str; 7] =
+    ["http/1.", "https://", "http_status", "coap", "curl:", "user-agent", "webrtc"];
 /// Longest line that is quoted, in characters.
 const QUOTED: usize = 160;
 
@@ -93,6 +96,9 @@ pub fn explain(log: &[u8], beside: &Beside<'_>) -> Explanation {
         if !attempt.is_servers() {
             unproven::say(&mut diagnosis, attempt, &read);
         }
+        if read.other_protocol && !read.mqtt {
+            diagnosis.candidates.retain(|cause| *cause != Cause::MqttRefused);
+        }
         next = unproven::to_add(attempt, &read, beside);
     }
     Explanation {
@@ -120,6 +126,9 @@ struct Reader {
     /// The last connections, the newest last.
     attempts: Vec<Attempt>,
     connections: usize,
+    /// MQTT is spoken of, and another protocol over TLS.
+    mqtt: bool,
+    other_protocol: bool,
     /// Errors by number, with the line of each.
     errors: BTreeMap<i32, usize>,
     /// What there is if there is nothing.
@@ -166,13 +175,21 @@ impl Reader {
         let Some(current) = self.attempts.last_mut() else { return };
         if current.is_over_before(line.text, line.source.is_some()) {
             current.finish_dump();
-            self.connections += 1;
             let next = Attempt::after(current);
+            // What somebody says of a log before it is no connection.
+            if self.connections == 0 && current.is_hearsay() {
+                self.attempts.clear();
+            } else {
+                self.connections += 1;
+            }
             self.attempts.push(next);
             if self.attempts.len() > KEPT {
                 self.attempts.remove(0);
             }
         }
+        let lower = line.text.to_ascii_lowercase();
+        self.mqtt |= lower.contains("mqtt");
+        self.other_protocol |= OTHERS.iter().any(|name| lower.contains(name));
         let Some(current) = self.attempts.last_mut() else { return };
         if line.source.is_some_and(|(file, _)| version::is_servers(file)) {
             current.server.get_or_insert_with(|| Spot {

@@ -202,6 +202,90 @@ fn what_sdks_say() {
     compare("foreign_sdks", said(&logs));
 }
 
+/// A handshake is over when the library says so, not when its function comes back: who asks again and
+/// again hears `<= handshake` each time, without an error.
+#[test]
+fn a_handshake_that_is_asked_for_again_is_not_over() {
+    let waiting = "ssl_cli.c:3279: |2| client state: 2\nssl_cli.c:1475: |2| => parse server hello\nssl_tls.c:2900: |2| in_left: 0, nb_want: 5\nssl_tls.c:6345: |2| <= handshake\n";
+    let again = "ssl_tls.c:6335: |2| => handshake\n";
+    let uses = "ssl_tls.c:7200: |2| => read\nssl_tls.c:3700: |2| => read record\n";
+    let reads_first = format!("ssl_tls.c:7200: |2| => read\n{again}{waiting}");
+    let failed = "ssl_tls.c:2950: |1| mbedtls_ssl_fetch_input() returned -29312 (-0x7280)\n";
+    let logs = [
+        ("it waits", waiting.to_owned()),
+        ("it waits, and is asked again", [waiting, again, waiting].concat()),
+        ("by a program that reads at once", format!("{waiting}{reads_first}")),
+        ("and fails", [waiting, again, waiting, again, failed].concat()),
+        ("it is over, since the program goes on to read", [waiting, uses].concat()),
+    ];
+    let logs: Vec<_> = logs.iter().map(|(name, log)| (*name, log.as_str())).collect();
+    compare("asked_again", said(&logs));
+}
+
+/// What is no connection's: the library's header, somebody's own words, the frames of a stack.
+#[test]
+fn what_stands_beside_a_log() {
+    let logs = [
+        (
+            "a number looked up",
+            "mbedtls_ssl_handshake returned -0x7780\n//#define MBEDTLS_ERR_SSL_TIMEOUT  -0x6800  /**< The operation timed out. */\n#define MBEDTLS_ERR_SSL_ALLOC_FAILED -0x7F00\n",
+        ),
+        (
+            "a question before the log",
+            "My board fails with -0x7780, mbedtls_ssl_handshake says. The log:\nssl_tls.c:6335: |2| => handshake\nssl_cli.c:3279: |2| client state: 0\nssl_cli.c:3279: |2| client state: 1\nssl_cli.c:717: |2| => write client hello\n",
+        ),
+        (
+            "the frames of a stack",
+            "mbedtls_ssl_handshake returned -0x2700\nStacktrace:\n [3] handshake!(c::Context)\n [4] connect(host, port)\n",
+        ),
+    ];
+    compare("beside_a_log", said(&logs));
+    assert_eq!(logs.map(|(_, log)| alone(log).debug_level), [None, Some(2), None]);
+}
+
+/// Programs that give up in their own words.
+#[test]
+fn programs_that_give_up_in_their_own_words() {
+    let logs = [
+        ("curl", "curl: (60) Cert verify failed: BADCERT_NOT_TRUSTED\n"),
+        (
+            "micropython out of memory",
+            "mbedtls_ssl_handshake error: -10\nOSError: [Errno 12] ENOMEM\n",
+        ),
+        (
+            "micropython with a number of the system's",
+            "mbedtls_ssl_handshake error: -71\nOSError: [Errno 5] EIO\n",
+        ),
+        (
+            "mqtt on an Ameba",
+            "[MQTT INFO] Start SSL connect..\n[MQTT WARN] Connection refuse, reason code: 5\n",
+        ),
+        ("esp-mqtt", "W (2343) MQTT_CLIENT: Connection refused, not authorized\n"),
+        ("http", "[HTTPClient] connection refused\n"),
+        (
+            "http whose session ended in order",
+            "client handshake start.\nclient handshake ok!\nGET / HTTP/1.1\nReason:[-0x7880]\n",
+        ),
+        (
+            "arduino without words",
+            "[E][ssl_client.cpp:37] _handle_error(): [data_to_read():361]: (-76) UNKNOWN ERROR CODE (004C)\n",
+        ),
+        (
+            "a server that accepts",
+            "Incoming SSL connection from 10.0.0.9\nTLS accept processing\nssl_accept rc: -30592, state: 11\n",
+        ),
+        (
+            "an alert that stands for no reason of its own",
+            "ssl_cli.c:3279: |2| client state: 3\nssl_tls.c:4400: |1| x509_verify_cert() returned -9984 (-0x2700)\nssl_tls.c:4800: |3| send alert level=2 message=46\n",
+        ),
+        (
+            "an error of RSA within another",
+            "ssl_cli.c:3279: |2| client state: 9\nssl_cli.c:3249: |1| mbedtls_pk_sign() returned -34432 (-0x8680)\n",
+        ),
+    ];
+    compare("own_words", said(&logs));
+}
+
 /// Numbers that mean something else, in a log that is about TLS.
 #[test]
 fn other_numbers_are_no_errors() {

@@ -190,7 +190,7 @@ impl Facts<'_> {
             };
             evidence.push(format!(
                 "{}: {what} {flags:#010x} ({})",
-                self.places.client,
+                self.places.flags,
                 names_of(flags)
             ));
         }

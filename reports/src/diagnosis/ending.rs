@@ -124,7 +124,12 @@ impl Facts<'_> {
         let what = if what.is_empty() { String::new() } else { format!(": {what}") };
         Some(Diagnosis {
             cause: Cause::MqttRefused,
-            summary: format!("TLS stands, but MQTT failed in {}: {mqtt}{what}", self.stage()),
+            summary: match self.places.without_tls {
+                true => format!(
+                    "the broker refused the MQTT connection: {mqtt}{what}; this log does not show whether TLS was spoken"
+                ),
+                false => format!("TLS stands, but MQTT failed in {}: {mqtt}{what}", self.stage()),
+            },
             evidence: self.evidence([]),
             fix: vec![fix.to_owned()],
             candidates: Vec::new(),

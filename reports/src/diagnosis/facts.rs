@@ -159,6 +159,10 @@ pub(crate) struct Places {
     pub asked: String,
     /// What the client itself says.
     pub client: String,
+    /// The verify flags.
+    pub flags: String,
+    /// Nothing tells that the TLS handshake went through: MQTT may have been spoken without TLS.
+    pub without_tls: bool,
     /// What every failure shows: error, alert, end of the connection, the broker's own word.
     pub common: Vec<String>,
     /// A quoted line that counts the marker as a suite.
@@ -196,6 +200,8 @@ impl<'a> Facts<'a> {
             answer: "wire".to_owned(),
             asked: "wire".to_owned(),
             client: "client".to_owned(),
+            flags: "client".to_owned(),
+            without_tls: false,
             common: common(transcript, &outcome, said.named_error.as_deref()),
             one_suite: said.one_suite,
             waited: transcript.seen().find_map(|seen| match seen {

@@ -28,6 +28,9 @@ pub(crate) struct Spot<T> {
 /// handshake's.
 const TICKET: i32 = -0x7b00;
 
+/// `MBEDTLS_ERR_SSL_TIMEOUT`.
+const TIMEOUT: i32 = -0x6800;
+
 impl Spot<()> {
     fn with<T>(&self, value: T) -> Option<Spot<T>> {
         Some(Spot { value, line: self.line, quote: self.quote.clone() })
@@ -90,6 +93,11 @@ pub(crate) struct Attempt {
     pub peer: PeerCertificates,
     /// The handshake is over, in this line.
     pub over: Option<Spot<()>>,
+    /// `mbedtls_ssl_handshake` came back in this line, for all that is known only because nothing has
+    /// come yet: it says the same then, and prints no error.
+    back: Option<Spot<()>>,
+    /// The application reads or writes since.
+    used: bool,
     /// Calls of the application's that came back, once it was: writes, reads, and writes after the
     /// first read.
     pub writes: usize,
@@ -172,6 +180,12 @@ impl Attempt {
             && self.server.is_none()
     }
 
+    /// Whether nothing of it is known but an error that somebody told.
+    pub fn is_hearsay(&self) -> bool {
+        let of_its_own = Self { told: None, ..self.clone() };
+        self.told.is_some() && of_its_own.is_empty() && self.error.is_none()
+    }
+
     /// Whether it is told how it ended.
     pub fn has_end(&self) -> bool {
         self.error.is_some()
@@ -233,6 +247,9 @@ impl Attempt {
         let spot = || Spot { value: (), line, quote: text.to_owned() };
         // The library's own words say what a line of the library is about.
         let said = if librarys { Said::default() } else { Said::of(text) };
+        if !librarys && is_source(text) {
+            return;
+        }
         if said.server {
             self.server.get_or_insert_with(spot);
         }
@@ -328,6 +345,7 @@ impl Attempt {
     }
 
     fn begins(&mut self, name: &str, line: usize) {
+        self.goes_on(name);
         match name {
             "write client hello" => {
                 self.hello.begin.get_or_insert(line);
@@ -347,8 +365,20 @@ impl Attempt {
         self.refusing = false;
     }
 
+    /// Whether what `mbedtls_ssl_handshake` came back from is over: not if it is called again, which
+    /// reading and writing do as well; but if they do anything else.
+    fn goes_on(&mut self, name: &str) {
+        match name {
+            "handshake" => (self.back, self.used) = (None, false),
+            "read" | "write" if !self.used => self.used = self.back.is_some(),
+            _ if self.used => self.over = self.over.take().or(self.back.take()),
+            _ => {}
+        }
+    }
+
     fn ends(&mut self, name: &str, spot: &Spot<()>) {
         self.refusing = false;
+        self.goes_on(name);
         match name {
             "parse new session ticket" => self.ticket = true,
             "parse server hello" => self.chose = self.error.is_none(),
@@ -356,7 +386,12 @@ impl Attempt {
             "handshake wrapup" | "handshake"
                 if self.error.is_none() && (self.unverified.is_none() || self.went_on) =>
             {
-                self.over.get_or_insert_with(|| spot.clone());
+                let last = self.state.as_ref().is_some_and(|s| s.value == Phase::HandshakeWrapup);
+                if last || name == "handshake wrapup" {
+                    self.over.get_or_insert_with(|| spot.clone());
+                } else {
+                    self.back = Some(spot.clone());
+                }
             }
             "write" if self.over.is_some() && self.error.is_none() => {
                 self.writes += 1;
@@ -374,7 +409,7 @@ impl Attempt {
             if code == 0 {
                 self.end = Some(spot.clone());
                 self.cut = self.have > 0;
-            } else if code < 0 && !super::numbers::is_try_again(code) {
+            } else if code < 0 && !super::numbers::is_try_again(code) && !self.waits(code) {
                 self.error = Some(at(code));
             }
         } else if code == TICKET && (self.over.is_some() || self.ticket) {
@@ -386,6 +421,11 @@ impl Attempt {
         } else if code < 0 && !super::numbers::is_try_again(code) && !function.contains("f_send") {
             self.error = Some(at(code));
         }
+    }
+
+    /// In DTLS the end of a wait is no error: what was said is said again, RFC 6347 4.2.4.
+    fn waits(&self, code: i32) -> bool {
+        code == TIMEOUT && self.datagrams
     }
 
     /// Lines about records and messages.
@@ -533,6 +573,12 @@ pub(crate) fn state(text: &str) -> Option<Phase> {
         "ENCRYPTED_EXTENSIONS" => Phase::EncryptedExtensions,
         _ => return None,
     })
+}
+
+/// Whether a line is out of the library's header, in which people look up a number: it tells of no
+/// connection.
+fn is_source(text: &str) -> bool {
+    text.contains("#define") || text.contains("/**<")
 }
 
 /// `name() returned -29312 (-0x7280)`.

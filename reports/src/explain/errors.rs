@@ -125,8 +125,11 @@ pub fn describe(error: i32, versions: Versions) -> String {
         return format!("-{number} {}", with_meaning(named.clone()));
     }
     let text = named.map(with_meaning).unwrap_or_else(|| {
+        if let Some(sum) = sum(number, versions) {
+            return sum;
+        }
         if number > HIGH | LOW {
-            return "(no error of mbedTLS, but the application's own)".to_owned();
+            return "(no error that mbedTLS has a name for)".to_owned();
         }
         let parts = [number & HIGH, number & LOW].into_iter().filter(|number| *number != 0);
         let parts: Vec<_> = parts
@@ -138,6 +141,21 @@ pub fn describe(error: i32, versions: Versions) -> String {
         parts.join(" with ")
     });
     format!("-0x{number:04X} {text}")
+}
+
+/// What RSA makes of an error of its own within another: the sum of both (`rsa.c`, for example where
+/// `mbedtls_rsa_private` does not come to the same when it checks its result).
+fn sum(number: i32, versions: Versions) -> Option<String> {
+    const RSA: [&str; 2] = ["RSA_PRIVATE_FAILED", "RSA_PUBLIC_FAILED"];
+    if number <= HIGH | LOW {
+        return None;
+    }
+    RSA.into_iter().find_map(|name| {
+        // An application may have numbers of its own out here.
+        let (names, _) = part(number - named(name)?, versions)?;
+        let within = names.starts_with("MBEDTLS_ERR_RSA_");
+        within.then(|| format!("MBEDTLS_ERR_{name} with {names}"))
+    })
 }
 
 /// The error's names, one for each of its parts and for each version that calls it otherwise; none
@@ -214,7 +232,7 @@ mod tests {
 
     #[test]
     fn one_number_may_have_two_names() {
-        let text = [0x7280, 0x7a00, 0x6600, 0x262e, 0x002e, 0x5001, 0x0016]
+        let text = [0x7280, 0x7a00, 0x6600, 0x262e, 0x002e, 0x5001, 0x0016, 0x8680, 0x8123]
             .map(|number| {
                 format!(
                     "{}\n    in 2.x {}\n    in 3.x {}\n",

@@ -382,6 +382,13 @@ fn places(attempt: &Attempt, outcome: &Outcome) -> Places {
             .error
             .as_ref()
             .and_then(|_| attempt.error.as_ref().or(attempt.told.as_ref()).map(|spot| spot.line))),
+        flags: at(attempt
+            .flags
+            .as_ref()
+            .map(|spot| spot.line)
+            .or_else(|| attempt.words.first().map(|spot| spot.line))
+            .or_else(|| attempt.unverified.as_ref().map(|spot| spot.line))),
+        without_tls: attempt.over.is_none() && attempt.state.is_none() && !attempt.spoken,
         common,
         one_suite: attempt
             .hello

@@ -119,6 +119,8 @@ impl<'a> Line<'a> {
         };
         let text = text.trim_start_matches([':', ' ', ']', ')']);
         let (level, text) = level(text);
+        // Without a file in front, `[4] connect(...)` is a number in anybody's list.
+        let level = level.filter(|_| source.is_some() || plain.contains('|'));
         let text = context(text).trim();
         let text = ENDINGS
             .iter()

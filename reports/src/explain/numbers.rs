@@ -135,9 +135,28 @@ pub(super) fn error_in(text: &str, said: &Said, spoken: bool) -> Option<i32> {
         return Some(-number);
     }
     let lower = text.to_ascii_lowercase();
+    for (words, ending) in BARE {
+        if let Some(number) = bare(&lower, words, ending) {
+            return Some(-number).filter(|_| is_known(number) && !TRY_AGAIN.contains(&number));
+        }
+    }
     let about = About::of(&lower, said, spoken);
     let found = written_numbers(&lower).filter_map(|written| written.error(&about)).last();
     found.or(said.error)
+}
+
+/// Words, in small letters, after which a number is hexadecimal without saying so, and what comes behind
+/// it: MicroPython's, and what `mbedtls_strerror` says of an error that it has no words for.
+const BARE: [(&str, &str); 2] =
+    [("mbedtls_ssl_handshake error: -", ""), ("unknown error code (", ")")];
+
+fn bare(lower: &str, words: &str, ending: &str) -> Option<i32> {
+    let rest = lower.get(lower.find(words)? + words.len()..)?;
+    let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+    let (digits, rest) = rest.split_at_checked(end)?;
+    // A number of five digits is a decimal one.
+    let fits = (1..=4).contains(&end) && rest.starts_with(ending);
+    i32::from_str_radix(digits, 16).ok().filter(|_| fits)
 }
 
 /// `MBEDTLS_ERR_SSL_CONN_EOF`, as it was `POLARSSL_ERR_...` before 2.0; `PSA_ERROR_...`.
@@ -280,6 +299,11 @@ mod tests {
             ("tls: handshake error: -7780", Some(-0x7780)),
             ("tls: handshake error: -2700", Some(-0x2700)),
             ("mbedtls_ssl_handshake error: -4290", Some(-0x4290)),
+            ("mbedtls_ssl_handshake error: -10", Some(-0x10)),
+            ("mbedtls_ssl_handshake error: -71", None),
+            ("mbedtls_ssl_handshake error: -29312", Some(-0x7280)),
+            ("_handle_error(): (-76) UNKNOWN ERROR CODE (004C)", Some(-0x4c)),
+            ("  ! mbedtls_net_connect returned -0x0052 //1883", Some(-0x52)),
             ("mbedtls_x509_crt_parse returned -8576", Some(-0x2180)),
             (
                 "(-17040, 'MBEDTLS_ERR_RSA_PUBLIC_FAILED+MBEDTLS_ERR_MPI_ALLOC_FAILED')",

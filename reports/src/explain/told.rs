@@ -137,9 +137,28 @@ fn flags_in(text: &str) -> Option<u32> {
     (spoken_of && flags != 0 && flags < 0x8_0000).then_some(flags)
 }
 
+/// Return codes in words, MQTT 3.1.1 3.2.2.3, in small letters.
+const REFUSALS: [(&str, u8); 8] = [
+    ("not authorized", 5),
+    ("not authorised", 5),
+    ("bad username", 4),
+    ("bad user name", 4),
+    ("unavailable", 3),
+    ("id rejected", 2),
+    ("identifier rejected", 2),
+    ("protocol", 1),
+];
+
 /// A CONNACK's return code as clients print it.
 fn connack_in(text: &str) -> Option<u8> {
     let lower = text.to_ascii_lowercase();
+    // `[MQTT WARN] Connection refuse, reason code: 5`; a connection of TCP is refused as well.
+    if let Some(at) = lower.find("connection refuse").filter(|_| lower.contains("mqtt")) {
+        let rest = lower.get(at..)?;
+        let told = REFUSALS.iter().find(|(words, _)| rest.contains(words)).map(|(_, code)| *code);
+        let number = || numbers(rest.get(rest.find("code")?..)?).next()?.try_into().ok();
+        return told.or_else(number).filter(|code| (1..=5).contains(code));
+    }
     let at = lower.find("connack")?;
     let rest = lower.get(at..)?;
     let at = ["return code", "rc", "code"]

@@ -14,6 +14,11 @@ const BAD_STATE: i32 = -137;
 /// `MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET` of 3.x.
 const TICKET: i32 = -0x7b00;
 
+/// The alert certificate_unknown, RFC 5246 7.2.2.
+const CERTIFICATE_UNKNOWN: u8 = 46;
+/// `MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY`.
+const CLOSE_NOTIFY: i32 = -0x7880;
+
 /// The error that the attempt ended with.
 fn error(attempt: &Attempt) -> Option<&Spot<i32>> {
     attempt.error.as_ref().or(attempt.told.as_ref())
@@ -36,6 +41,12 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
         diagnosis.summary = format!("{say}: {}", describe(spot.value, read.speaker.versions()));
         diagnosis.fix = vec![fix.to_owned()];
         diagnosis.candidates.clear();
+    } else if let (Some(over), Some(CLOSE_NOTIFY)) = (&attempt.over, error.map(|spot| spot.value)) {
+        diagnosis.summary = format!(
+            "the TLS handshake went through (log line {}), and the other end closed the connection in good order (close_notify): the end of a session that worked, or of one that the protocol above TLS refused",
+            over.line
+        );
+        diagnosis.candidates = vec![Cause::NoFailure, Cause::PeerClosed, Cause::MqttRefused];
     } else if let (Some(over), None) = (&attempt.over, error) {
         diagnosis.summary = format!(
             "the TLS handshake went through (log line {}), and the log does not show what came of the connection after it",
@@ -71,13 +82,22 @@ pub(super) fn say(diagnosis: &mut Diagnosis, attempt: &Attempt, read: &Reader) {
             Cause::VerifyFailureIgnored,
         ];
     }
+    // The client told the other end of its reason, and it is none of those that have an alert of
+    // their own (`ssl_parse_certificate_verify` in `ssl_tls.c`): BADCERT_FUTURE and BADCERT_BAD_MD are
+    // left.
+    if attempt.unverified.is_some()
+        && attempt.alert_out.as_ref().is_some_and(|alert| alert.value == CERTIFICATE_UNKNOWN)
+    {
+        diagnosis.candidates = vec![Cause::ClockNotSet, Cause::WeakSignatureHash];
+    }
     // Lines of the broker's beside those of the client.
     if let Some(other) = read.stranger().filter(|other| other.value == OPENSSL)
         && !attempt.is_empty()
     {
-        diagnosis
-            .evidence
-            .push(format!("{}: the other end's own word", quoted(other.line, &other.quote)));
+        diagnosis.evidence.push(format!(
+            "{}: OpenSSL's word, which is not this client's",
+            quoted(other.line, &other.quote)
+        ));
     }
     if attempt.datagrams {
         // What they say of the other end is said of TLS over TCP.
@@ -163,7 +183,7 @@ fn telling(spot: &Spot<i32>) -> Option<(&Spot<i32>, &'static str, &'static str)>
         INTERNAL_ERROR | BAD_STATE if of("psa_") => (
             spot,
             "a function of PSA failed, as they all do before psa_crypto_init",
-            "call psa_crypto_init() before the first handshake and check what it returns: from 3.6 on TLS 1.3 needs it; or leave MBEDTLS_SSL_PROTO_TLS1_3 out",
+            "call psa_crypto_init() before the first handshake and check what it returns: in 3.6.0 TLS 1.3 needs it; or take 3.6.1 or later, which calls it by itself; or leave MBEDTLS_SSL_PROTO_TLS1_3 out",
         ),
         TICKET if of("read") => (
             spot,

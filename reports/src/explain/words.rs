@@ -66,6 +66,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("x509", OfTls),
     ("crt_parse", OfTls),
     ("ctr_drbg", OfTls),
+    ("net_connect", OfTls),
     ("crt-bundle", OfTls),
     // Verify flags by name, and in the words of ESP-IDF's bundle of CAs.
     ("BADCERT_EXPIRED", Flags(0x0001, false)),
@@ -81,6 +82,11 @@ const WORDS: &[(&str, Meaning)] = &[
     // The library's errors as text, for programs that print no number.
     ("X509 - Certificate verification failed", Error(0x2700)),
     ("X509 - A fatal error occurred", Error(0x3000)),
+    ("X509 - The CRT/CRL/CSR format is invalid", Error(0x2180)),
+    ("X509 - Read/write of file failed", Error(0x2900)),
+    ("SSL - No client certification received", Error(0x7480)),
+    // curl, which gives up with it.
+    ("Cert verify failed: BADCERT", Error(0x2700)),
     ("X509 - Allocation of memory failed", Error(0x2880)),
     ("SSL - A fatal alert message", Error(0x7780)),
     ("SSL - Memory allocation failed", Error(0x7f00)),
@@ -135,6 +141,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("failed to open a new connection", GaveUp),
     ("cleaning SSL connection", GaveUp),
     ("handshake failed", Failed),
+    ("mbedtls_ssl_handshake error", Failed),
     ("Ciphersuite is TLS", Over),
     ("client handshake ok", Over),
     // A server, and DTLS, whose versions count down from 254 and which has a message of its own.
@@ -147,6 +154,12 @@ const WORDS: &[(&str, Meaning)] = &[
     ("esp_tls_server_session", Server),
     ("Waiting for a remote connection", Server),
     ("waiting for accept", Server),
+    ("TLS accept processing", Server),
+    ("ssl_accept", Server),
+    ("Incoming SSL connection from", Server),
+    ("ssl_server1", Server),
+    ("ssl_server2", Server),
+    ("No client certification received", Server),
     ("[254:", Datagrams),
     ("hello verify request", Datagrams),
     // Other libraries.
