@@ -279,6 +279,10 @@ fn programs_that_give_up_in_their_own_words() {
             "ssl_cli.c:3279: |2| client state: 3\nssl_tls.c:4400: |1| x509_verify_cert() returned -9984 (-0x2700)\nssl_tls.c:4800: |3| send alert level=2 message=46\n",
         ),
         (
+            "no pre-shared key",
+            "ssl_cli.c:3279: |2| client state: 8\nssl_cli.c:2732: |2| => write client key exchange\nssl_cli.c:2827: |1| got no private key for PSK\nssl_tls.c:6345: |2| <= handshake\nError: -30208\n",
+        ),
+        (
             "an error of RSA within another",
             "ssl_cli.c:3279: |2| client state: 9\nssl_cli.c:3249: |1| mbedtls_pk_sign() returned -34432 (-0x8680)\n",
         ),

@@ -43,7 +43,10 @@ impl Facts<'_> {
             PK_TYPE_MISMATCH if self.outcome.stage == Some(Phase::CertificateVerify) => {
                 return Some(self.cannot_sign());
             }
-            PRIVATE_KEY_REQUIRED if self.suite_is_psk() => {
+            // In this state a client needs no other key (`ssl_write_client_key_exchange` in `ssl_cli.c`).
+            PRIVATE_KEY_REQUIRED
+                if self.suite_is_psk() || self.outcome.stage == Some(Phase::ClientKeyExchange) =>
+            {
                 return Some(self.no_psk("the suite that the broker chose needs a pre-shared key, and the client was given none"));
             }
             _ => {}
