@@ -18,6 +18,7 @@ mod hello;
 mod known;
 mod line;
 mod numbers;
+mod pieces;
 mod told;
 mod unproven;
 mod version;

@@ -8,7 +8,8 @@
 //! client hello, total extension length: 41
 //! ```
 
-use super::attempt::{Spot, bracketed, hex_word};
+use super::attempt::Spot;
+use super::pieces::{bracketed, hex_word};
 
 /// Suites that are kept of the lines: there are about 350 in all. Of a longer list the count does not
 /// fit, so that nothing is concluded from it.

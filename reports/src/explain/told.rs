@@ -1,8 +1,9 @@
 //! Lines that the library has no hand in: what an application, or the SDK around it, says of a
 //! connection in its own words.
 
-use super::attempt::{Attempt, Spot, numbers};
+use super::attempt::{Attempt, Spot};
 use super::numbers::error_in;
+use super::pieces::numbers;
 use super::words::Said;
 
 /// `MBEDTLS_ERR_X509_FATAL_ERROR`: what the library makes of an error in an application's callback,
