@@ -127,6 +127,8 @@ struct Reader {
     /// The last connections, the newest last.
     attempts: Vec<Attempt>,
     connections: usize,
+    /// The library itself has said something of a handshake.
+    heard: bool,
     /// MQTT is spoken of, and another protocol over TLS.
     mqtt: bool,
     other_protocol: bool,
@@ -177,16 +179,15 @@ impl Reader {
         if current.is_over_before(line.text, line.source.is_some()) {
             current.finish_dump();
             let next = Attempt::after(current);
-            // What somebody says of a log before it is no connection.
-            if self.connections == 0 && current.is_hearsay() {
-                self.attempts.clear();
-            } else {
-                self.connections += 1;
-            }
+            self.connections += 1;
             self.attempts.push(next);
             if self.attempts.len() > KEPT {
                 self.attempts.remove(0);
             }
+        }
+        if !self.heard && (line.text.starts_with("=> ") || pieces::state(line.text).is_some()) {
+            self.heard = true;
+            self.forget_hearsay();
         }
         let lower = line.text.to_ascii_lowercase();
         self.mqtt |= lower.contains("mqtt");
@@ -211,6 +212,18 @@ impl Reader {
                 self.errors.entry(*value).or_insert(*line);
             }
         }
+    }
+
+    /// What somebody says of a log before it is no connection.
+    fn forget_hearsay(&mut self) {
+        let Some(last) = self.attempts.pop() else { return };
+        if self.connections == self.attempts.len() && self.attempts.iter().all(Attempt::is_hearsay)
+        {
+            self.attempts.clear();
+            self.connections = 0;
+        }
+        let first = self.attempts.is_empty() && last.is_hearsay();
+        self.attempts.push(if first { Attempt::after(&last) } else { last });
     }
 
     /// The connection that is explained: the last one that has an end, else the last one.
