@@ -249,6 +249,10 @@ fn programs_that_give_up_in_their_own_words() {
     let logs = [
         ("curl", "curl: (60) Cert verify failed: BADCERT_NOT_TRUSTED\n"),
         (
+            "libwebsockets",
+            "[2022/01/01 12:00:01] N: server's cert didn't look good, X509_V_ERR = 24: CA is not trusted\n",
+        ),
+        (
             "micropython out of memory",
             "mbedtls_ssl_handshake error: -10\nOSError: [Errno 12] ENOMEM\n",
         ),

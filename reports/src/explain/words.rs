@@ -85,8 +85,12 @@ const WORDS: &[(&str, Meaning)] = &[
     ("X509 - The CRT/CRL/CSR format is invalid", Error(0x2180)),
     ("X509 - Read/write of file failed", Error(0x2900)),
     ("SSL - No client certification received", Error(0x7480)),
-    // curl, which gives up with it.
+    // curl and libwebsockets, which give up with it; the second so with mbedTLS alone.
     ("Cert verify failed: BADCERT", Error(0x2700)),
+    ("X509_V_ERR = 24: CA is not trusted", Error(0x2700)),
+    ("X509_V_ERR = 24: CA is not trusted", Flags(0x0008, false)),
+    ("X509_V_ERR = 62: Hostname mismatch", Error(0x2700)),
+    ("X509_V_ERR = 62: Hostname mismatch", Flags(0x0004, false)),
     ("X509 - Allocation of memory failed", Error(0x2880)),
     ("SSL - A fatal alert message", Error(0x7780)),
     ("SSL - Memory allocation failed", Error(0x7f00)),
