@@ -270,7 +270,7 @@ impl Dut {
             Err(error) => {
                 // A probe that carries the frames has to be free to look.
                 drop(link);
-                return Err(silence::look(error, slot, image, process.as_ref()));
+                return Err(silence::look(error, slot, image, process.as_mut()));
             }
         };
         // Held open so far: a pseudo-terminal without an open slave reads as closed.
@@ -311,6 +311,8 @@ struct Started {
 /// How long one Identify is waited for before it is said again: a DUT that was not yet listening
 /// has lost the first.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// From the end of a process's line to its own.
+const CLOSED_LIMIT: Duration = Duration::from_secs(1);
 
 fn hello(
     board: &str,
@@ -350,7 +352,10 @@ fn hello(
                     let mut ended = String::new();
                     if let Some(process) = process {
                         keep(&mut said, &process.last_words());
-                        let status = process.ended();
+                        let status = process.ended_by(Deadline::after(match error {
+                            LinkError::Closed => CLOSED_LIMIT,
+                            _ => Duration::ZERO,
+                        }));
                         ended = status.map(|status| format!(" ({status})")).unwrap_or_default();
                     }
                     return Err(silent(format!("{error}{ended}"), &said));

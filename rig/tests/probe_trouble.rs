@@ -168,6 +168,34 @@ fn of_a_silent_board_its_probe_says_where_its_core_is() {
     compare("probe-silence", error, &[]);
 }
 
+/// There is nothing left to look at, and no probe to plug in again.
+#[test]
+fn of_an_emulator_that_ended_it_is_said_how() {
+    if !can_run(Kind::Qemu) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let hangs = image_that_begins(BUILD, folder.path(), [0xfe, 0xe7, 0x00, 0xbf]);
+    let limit = Duration::from_secs(60);
+    let error = std::thread::scope(|scope| {
+        let started =
+            scope.spawn(|| Dut::start(&Slot::Qemu, &hangs, limit, &Interrupt::default()).err());
+        // Loading takes a tenth of that; whoever has taken this much runs in a circle.
+        let id = common::until("the image runs", 60, || {
+            let running = common::boards(&hangs.path);
+            running
+                .into_iter()
+                .find(|id| common::processor_time(*id) > Some(Duration::from_secs(1)))
+        });
+        common::signal(id, rustix::process::Signal::KILL);
+        started.join().unwrap().unwrap()
+    });
+    // What the emulator itself said before depends on its version.
+    let message = error.to_string();
+    assert!(message.contains("(signal: 9 (SIGKILL))"), "{message}");
+    assert!(!message.contains("plug it in"), "{message}");
+}
+
 #[test]
 fn a_core_that_is_not_let_go_is_told() {
     if !can_run(Kind::Qemu) {

@@ -1,11 +1,14 @@
 //! A child process behind a board: the client itself, or an emulator.
 
 use super::{BoardError, KEPT};
+use crate::deadline::Deadline;
 use crate::probe::emulated::EmulatedBoard;
 use reports::transcript::printable;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
 
 /// A child process that ends when it is dropped.
 pub struct Process {
@@ -51,6 +54,17 @@ impl Process {
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// How it ended, of one whose line is closed: the system closes a process's files before it says
+    /// that the process is over.
+    pub(super) fn ended_by(&mut self, deadline: Deadline) -> Option<ExitStatus> {
+        loop {
+            match self.ended() {
+                None if !deadline.left().is_zero() => thread::sleep(Duration::from_millis(1)),
+                ended => return ended,
+            }
+        }
     }
 
     /// What the program wrote to standard error, made safe to show.

@@ -21,10 +21,16 @@ pub(super) fn look(
     error: BoardError,
     slot: &Slot,
     image: &Image,
-    process: Option<&Process>,
+    mut process: Option<&mut Process>,
 ) -> BoardError {
     let BoardError::Silent { board, reason, said } = error else { return error };
-    let seen = match attach(slot, process) {
+    if let Some(process) = &mut process
+        && process.ended().is_some()
+    {
+        // Nothing is left to be looked at, and how it ended is said already.
+        return BoardError::Silent { board, reason, said };
+    }
+    let seen = match attach(slot, process.as_deref()) {
         Some(Ok(debugger)) => see(debugger, slot, &image.path),
         // A probe that fails now is worth a word, too.
         Some(Err(error)) => format!("; {error}"),

@@ -68,6 +68,16 @@ pub fn boards(program: &Path) -> Vec<u32> {
     children(std::process::id()).into_iter().filter(started_as).collect()
 }
 
+/// How much of the processor a process has had.
+pub fn processor_time(id: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The program's name stands in parentheses and may hold anything; ticks are hundredths of a second.
+    let after_name = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks: Vec<u64> =
+        after_name.skip(11).take(2).filter_map(|word| word.parse().ok()).collect();
+    Some(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
+}
+
 /// Whether a process has been stopped by a signal.
 pub fn stopped(id: u32) -> bool {
     process(id).is_some_and(|(state, _)| state == 'T')
