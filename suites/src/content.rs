@@ -10,20 +10,26 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
 
 /// Bytes of the hash that are kept: a collision of two profiles would take billions of edits.
 const KEPT: usize = 8;
 
-/// The shortest profiles there are: what they do not say is what holds anyway.
-const CLIENT: &str = "summary = ''";
-const BROKER: &str = "summary = ''\nsource = ''\ncipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA']";
+/// The shortest profiles there are: what they do not say is what holds anyway. An id is made for each
+/// cell of a run, and they once.
+static CLIENT: LazyLock<Value> =
+    LazyLock::new(|| value(&ClientProfile::parse("", "summary = ''", "").ok()));
+static BROKER: LazyLock<Value> = LazyLock::new(|| {
+    let text = "summary = ''\nsource = ''\ncipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA']";
+    value(&BrokerProfile::parse("", text, "").ok())
+});
 
 impl ClientProfile {
     /// The id of its content.
     #[must_use]
     pub fn content_id(&self) -> String {
         let content = Self { name: String::new(), summary: String::new(), ..self.clone() };
-        id(&content, Self::parse("", CLIENT, "").ok())
+        id(&content, &CLIENT)
     }
 }
 
@@ -33,13 +39,16 @@ impl BrokerProfile {
     pub fn content_id(&self) -> String {
         let text = String::new;
         let content = Self { name: text(), summary: text(), source: text(), ..self.clone() };
-        id(&content, Self::parse("", BROKER, "").ok())
+        id(&content, &BROKER)
     }
 }
 
-fn id<T: Serialize>(content: &T, shortest: Option<T>) -> String {
-    let value = |profile| serde_json::to_value(profile).unwrap_or_default();
-    let mut said = beyond(value(Some(content)), &value(shortest.as_ref())).unwrap_or_default();
+fn value(profile: &impl Serialize) -> Value {
+    serde_json::to_value(profile).unwrap_or_default()
+}
+
+fn id(content: &impl Serialize, shortest: &Value) -> String {
+    let mut said = beyond(value(content), shortest).unwrap_or_default();
     said.sort_all_objects();
     let hash = Sha256::digest(said.to_string());
     HEXLOWER.encode(hash.get(..KEPT).unwrap_or(&hash))
