@@ -122,17 +122,17 @@ const PICTURE: &str =
     "it is a picture; what is explained is text, such as the same screen copied as text";
 
 /// Text as UTF-8, or what the bytes are instead.
-fn text(bytes: Vec<u8>) -> std::result::Result<Vec<u8>, &'static str> {
+fn text(mut bytes: Vec<u8>) -> std::result::Result<Vec<u8>, &'static str> {
     if let Some((_, what)) = NO_LOGS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err(what);
     }
     let (encoding, mark) =
         Encoding::for_bom(&bytes).or_else(|| utf16(&bytes)).unwrap_or((UTF_8, 0));
-    let rest = bytes.get(mark..).unwrap_or_default();
+    bytes.drain(..mark);
     let decoded = match encoding == UTF_8 {
         // Bytes that are no UTF-8 are `explain`'s to see.
-        true => rest.to_vec(),
-        false => encoding.decode_without_bom_handling(rest).0.into_owned().into_bytes(),
+        true => bytes,
+        false => encoding.decode_without_bom_handling(&bytes).0.into_owned().into_bytes(),
     };
     if is_binary(&decoded) {
         return Err(
