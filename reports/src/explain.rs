@@ -64,9 +64,6 @@ struct Context<'a> {
 const KEPT: usize = 2;
 /// Different errors that are listed.
 const MOST_ERRORS: usize = 16;
-/// Signs of other protocols than MQTT, in small letters.
-const OTHERS: [&str; 7] =
-    ["http/1.", "https://", "http_status", "coap", "curl:", "user-agent", "webrtc"];
 /// Longest line that is quoted, in characters.
 const QUOTED: usize = 160;
 
@@ -97,7 +94,7 @@ pub fn explain(log: &[u8], beside: &Beside<'_>) -> Explanation {
         if !attempt.is_servers() {
             unproven::say(&mut diagnosis, attempt, &read);
         }
-        if read.other_protocol && !read.mqtt {
+        if read.is_of_another_protocol() {
             diagnosis.candidates.retain(|cause| *cause != Cause::MqttRefused);
         }
         next = unproven::to_add(attempt, &read, beside);
@@ -129,9 +126,6 @@ struct Reader {
     connections: usize,
     /// The library itself has said something of a handshake.
     heard: bool,
-    /// MQTT is spoken of, and another protocol over TLS.
-    mqtt: bool,
-    other_protocol: bool,
     /// Errors by number, with the line of each.
     errors: BTreeMap<i32, usize>,
     /// What there is if there is nothing.
@@ -189,9 +183,6 @@ impl Reader {
             self.heard = true;
             self.forget_hearsay();
         }
-        let lower = line.text.to_ascii_lowercase();
-        self.mqtt |= lower.contains("mqtt");
-        self.other_protocol |= OTHERS.iter().any(|name| lower.contains(name));
         let Some(current) = self.attempts.last_mut() else { return };
         if line.source.is_some_and(|(file, _)| version::is_servers(file)) {
             current.server.get_or_insert_with(|| Spot {
@@ -236,6 +227,11 @@ impl Reader {
     /// Another library than mbedTLS, whose lines some of these look like.
     fn stranger(&self) -> Option<&Spot<&'static str>> {
         self.attempts.last()?.stranger.as_ref()
+    }
+
+    /// Whether another protocol over TLS than MQTT is spoken of.
+    fn is_of_another_protocol(&self) -> bool {
+        self.attempts.last().is_some_and(|last| last.of_another && !last.of_mqtt)
     }
 
     /// How to get more out of the SDK that wrote these lines.

@@ -128,6 +128,9 @@ pub(crate) struct Attempt {
     pub datagrams: bool,
     /// The log is about TLS; an application's number may be an error of the library's.
     pub spoken: bool,
+    /// The log speaks of MQTT, or of another protocol over TLS.
+    pub of_mqtt: bool,
+    pub of_another: bool,
     /// Another library than mbedTLS, which had a line in the log.
     pub stranger: Option<Spot<&'static str>>,
     /// How to get more out of the SDK that wrote the log.
@@ -156,6 +159,8 @@ impl Attempt {
     pub fn after(last: &Self) -> Self {
         Self {
             spoken: last.spoken,
+            of_mqtt: last.of_mqtt,
+            of_another: last.of_another,
             stranger: last.stranger.clone(),
             hint: last.hint,
             ..Self::default()
@@ -164,9 +169,12 @@ impl Attempt {
 
     /// Whether anything of a connection was told.
     pub fn is_empty(&self) -> bool {
+        self.told.is_none() && self.is_empty_but_for_told()
+    }
+
+    fn is_empty_but_for_told(&self) -> bool {
         self.state.is_none()
             && self.error.is_none()
-            && self.told.is_none()
             && self.alert_in.is_none()
             && self.over.is_none()
             && self.hello.begin.is_none()
@@ -183,8 +191,7 @@ impl Attempt {
 
     /// Whether nothing of it is known but an error that somebody told.
     pub fn is_hearsay(&self) -> bool {
-        let of_its_own = Self { told: None, ..self.clone() };
-        self.told.is_some() && of_its_own.is_empty() && self.error.is_none()
+        self.told.is_some() && self.is_empty_but_for_told()
     }
 
     /// Whether it is told how it ended.
@@ -257,6 +264,8 @@ impl Attempt {
         self.datagrams |=
             said.datagrams || text.contains("[254:") || text.contains("hello verify request");
         self.spoken |= librarys;
+        self.of_mqtt |= said.of_mqtt;
+        self.of_another |= said.of_another;
         self.stranger = self
             .stranger
             .take()

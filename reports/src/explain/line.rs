@@ -118,9 +118,10 @@ impl<'a> Line<'a> {
             None => (None, untagged(plain)),
         };
         let text = text.trim_start_matches([':', ' ', ']', ')']);
-        let (level, text) = level(text);
         // Without a file in front, `[4] connect(...)` is a number in anybody's list.
-        let level = level.filter(|_| source.is_some() || plain.contains('|'));
+        let is_librarys = source.is_some() || text.starts_with('|');
+        let (level, text) = level(text);
+        let level = level.filter(|_| is_librarys);
         let text = context(text).trim();
         let text = ENDINGS
             .iter()

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 enum Meaning {
     /// The line is about TLS, if a word begins there.
     OfTls,
+    /// The line is about MQTT, or about another protocol over TLS.
+    OfMqtt,
+    OfAnother,
     /// Bits of the verify flags are set; the second says that it is of a revocation list.
     Flags(u32, bool),
     /// The line is of a revocation list.
@@ -38,8 +41,8 @@ enum Meaning {
     Hint(&'static str),
 }
 use Meaning::{
-    Datagrams, Error, Failed, Flags, Further, GaveUp, Hint, Late, List, Network, OfTls, Over,
-    Server, Stranger,
+    Datagrams, Error, Failed, Flags, Further, GaveUp, Hint, Late, List, Network, OfAnother, OfMqtt,
+    OfTls, Over, Server, Stranger,
 };
 
 pub(super) const NO_SOCKET: &str = "the client could not open a socket";
@@ -57,7 +60,7 @@ const ZEPHYR: &str = "in Zephyr: CONFIG_MBEDTLS_DEBUG=y and CONFIG_MBEDTLS_LOG_L
 ///
 /// Sources: `mbedtls_strerror` for the errors that people paste most; esp_tls_errors.h of ESP-IDF for
 /// names and numbers, of which 0x8001 to 0x8005 are the same in all its versions; the clients of
-/// ESP-IDF, Arduino and NodeMCU and the library's example programs for the rest of their lines; the
+/// ESP-IDF, Arduino and NodeMCU, curl and libwebsockets, and the library's example programs for the rest of their lines; the
 /// Kconfig options of ESP-IDF and Zephyr, and `lastError` of `WiFiClientSecure`, for the hints.
 const WORDS: &[(&str, Meaning)] = &[
     ("tls", OfTls),
@@ -68,6 +71,14 @@ const WORDS: &[(&str, Meaning)] = &[
     ("ctr_drbg", OfTls),
     ("net_connect", OfTls),
     ("crt-bundle", OfTls),
+    ("mqtt", OfMqtt),
+    ("http/1.", OfAnother),
+    ("https://", OfAnother),
+    ("http_status", OfAnother),
+    ("user-agent", OfAnother),
+    ("curl:", OfAnother),
+    ("coap", OfAnother),
+    ("webrtc", OfAnother),
     // Verify flags by name, and in the words of ESP-IDF's bundle of CAs.
     ("BADCERT_EXPIRED", Flags(0x0001, false)),
     ("BADCERT_REVOKED", Flags(0x0002, false)),
@@ -230,6 +241,9 @@ fn all_words() -> impl Iterator<Item = (&'static str, Meaning)> {
 pub(super) struct Said {
     /// It is about TLS.
     pub of_tls: bool,
+    /// It is about MQTT, or about another protocol over TLS.
+    pub of_mqtt: bool,
+    pub of_another: bool,
     /// Verify flags in words, each on its own.
     pub flags: Vec<u32>,
     /// An error in the library's words, as a negative number.
@@ -267,6 +281,8 @@ impl Said {
             let Some(meaning) = FINDER.meanings.get(hit.pattern().as_usize()) else { continue };
             match *meaning {
                 OfTls => said.of_tls |= begins_word(text, hit.start()),
+                OfMqtt => said.of_mqtt = true,
+                OfAnother => said.of_another = true,
                 Flags(bit, true) => of_a_list.push(bit),
                 Flags(bit, false) => said.flags.push(bit),
                 List => list = true,
