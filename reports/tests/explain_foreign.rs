@@ -222,6 +222,13 @@ fn a_handshake_that_is_asked_for_again_is_not_over() {
     compare("asked_again", said(&logs));
 }
 
+/// A terminal cut the number of bytes: one of 125 is not all there is.
+#[test]
+fn a_dump_whose_length_was_cut_is_not_whole() {
+    let log = "ssl_tls.c:3656: |4| dumping 'input record from network' (1\nssl_tls.c:3656: |4| 0000:  16 03 03 00 78 0d\nssl_tls.c:3656: |4| dumping 'input record from network' (9 bytes)\nssl_tls.c:3656: |4| 0000:  16 03 03 00 04 0e 00 00 00\nmbedtls_ssl_handshake returned -0x7780\n";
+    assert_eq!(alone(log).diagnosis.cause, Cause::InsufficientEvidence);
+}
+
 /// What is no connection's: the library's header, somebody's own words, the frames of a stack.
 #[test]
 fn what_stands_beside_a_log() {

@@ -49,6 +49,8 @@ pub(crate) struct Attempt {
     /// Records as dumped, in each direction.
     pub sent: Vec<u8>,
     pub received: Vec<u8>,
+    /// Bytes are missing among those received: what follows is no record's beginning.
+    pub torn: bool,
     /// Lines of the first dump of the client's.
     pub sent_line: Option<usize>,
     /// The last state that was entered.
@@ -323,7 +325,10 @@ impl Attempt {
                 self.sent_line.get_or_insert(line);
                 self.sent.extend(dump.bytes.into_iter().take(room));
             }
-            "input record from network" => self.received.extend(dump.bytes.into_iter().take(room)),
+            "input record from network" => {
+                self.torn |= !dump.is_whole();
+                self.received.extend(dump.bytes.into_iter().take(room));
+            }
             "before encrypt: output payload" => {
                 self.connect |= is_connect(&dump.bytes, self.begun);
                 self.begun = *dump.bytes == [CONNECT];

@@ -28,13 +28,16 @@ impl Dump {
         let rest = text.get(text.find("dumping '")? + "dumping '".len()..)?;
         // The name itself may hold an apostrophe: "MAC'd meta-data".
         let end = rest.find("' (")?;
-        let digits: String =
-            rest.get(end + 3..)?.chars().take_while(char::is_ascii_digit).collect();
+        let count = rest.get(end + 3..)?;
+        let digits: String = count.chars().take_while(char::is_ascii_digit).collect();
+        // Where the line was cut in the number, nobody knows how many there are.
+        let told = count.get(digits.len()..)?.starts_with(' ');
+        let announced = digits.parse().ok()?;
         Some(Self {
             name: rest.get(..end)?.to_owned(),
-            announced: digits.parse().ok()?,
+            announced: if told { announced } else { usize::MAX },
             bytes: Vec::new(),
-            broken: false,
+            broken: !told,
         })
     }
 

@@ -30,6 +30,7 @@ pub(super) fn facts<'a>(attempt: &Attempt, context: &Context<'a>) -> Facts<'a> {
         true => Answer::default(),
         false => Answer::of(&received, &attempt.received),
     };
+    answer.not_tls = answer.not_tls.filter(|_| !attempt.torn);
     complete(&mut answer, attempt);
     let outcome = outcome(attempt, &sent, &received, &answer);
     let chain = chain(attempt, hello.as_ref(), outcome.error.is_some());
